@@ -1,0 +1,28 @@
+"""Residual networks as kinetic equations: a differentiable solver for the distribution of what they compute."""
+
+from .adjoints.adjoint import CheckpointAdjoint as CheckpointAdjoint, ForwardMode as ForwardMode
+from .distributions.density import Density as Density
+from .distributions.distance import wasserstein as wasserstein
+from .distributions.ensemble import Ensemble as Ensemble
+from .distributions.grid import Grid as Grid
+from .distributions.reconstruction import CWENO3 as CWENO3
+from .equations.mean_field import MeanField as MeanField
+from .methods.finite_volume.scheme import FiniteVolume as FiniteVolume
+from .methods.particles import Particles as Particles
+from .methods.result import Result as Result
+from .network.activations import (
+    GeneralizedGamma as GeneralizedGamma,
+    GrowingCosine as GrowingCosine,
+    Identity as Identity,
+    ReLU as ReLU,
+    Sigmoid as Sigmoid,
+    Tanh as Tanh,
+)
+from .network.parameters import (
+    Constant as Constant,
+    Interpolated as Interpolated,
+    PiecewiseConstant as PiecewiseConstant,
+)
+from .network.simresnet import SimResNet as SimResNet, rescale as rescale
+from .solution import Solution as Solution
+from .solve import solve as solve

@@ -1,0 +1,1 @@
+"""Distributions of measurements: grids, densities on them, ensembles of samples, distances."""

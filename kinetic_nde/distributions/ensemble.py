@@ -1,0 +1,74 @@
+"""A distribution given by samples."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from .._values import as_floating, require
+from .density import Density
+from .grid import Grid
+
+
+class Ensemble(eqx.Module):
+    """M equally weighted particles: `samples` of shape (M,) in one dimension or (M, d), with mass 1.
+
+    Raises `ValueError` if there are no samples, if one is not finite, or for another shape.
+
+    >>> ensemble = Ensemble([1.0, 2.0, 6.0])
+    >>> float(ensemble.mean), float(ensemble.moment(2))
+    (3.0, 13.666666666666666)
+    """
+
+    samples: Float[Array, "..."]
+
+    def __init__(self, samples: ArrayLike | list):
+        self.samples = as_floating(samples, "samples")
+        if self.samples.ndim not in (1, 2) or 0 in self.samples.shape:
+            raise ValueError(f"an ensemble needs samples of shape (M,) or (M, d) with M, d >= 1, got shape {self.samples.shape}")
+        require(lambda: np.all(np.isfinite(self.samples)), lambda: "samples must be finite", self.samples)
+
+    @property
+    def dimension(self) -> int:
+        """d."""
+        return 1 if self.samples.ndim == 1 else self.samples.shape[1]
+
+    @property
+    def mass(self) -> Float[Array, ""]:
+        """1."""
+        return jnp.ones((), self.samples.dtype)
+
+    @property
+    def mean(self) -> Float[Array, "*d"]:
+        """The mean, a number for samples (M,), else (d,)."""
+        return jnp.mean(self.samples, axis=0)
+
+    @property
+    def variance(self) -> Float[Array, "*dd"]:
+        """The variance of the empirical distribution (divided by M, not by M - 1) for samples (M,), else the covariance (d, d)."""
+        centred = self.samples - jnp.broadcast_to(self.mean, self.samples.shape)
+        return jnp.mean(centred**2) if self.samples.ndim == 1 else centred.T @ centred / self.samples.shape[0]
+
+    @property
+    def energy(self) -> Float[Array, ""]:
+        """The mean of |x|^2."""
+        return jnp.sum(self.samples**2) / self.samples.shape[0]
+
+    def moment(self, k: int) -> Float[Array, "*d"]:
+        """The mean of x^k, by component in (M, d). `ValueError` for a negative order."""
+        if k < 0:
+            raise ValueError(f"the order of a moment must not be negative, got {k}")
+        return jnp.mean(self.samples**k, axis=0)
+
+    def support(self, tail: float) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """The smallest and the largest sample: no share `tail` of few samples may be left out."""
+        return jnp.min(self.samples), jnp.max(self.samples)
+
+    def to_density(self, grid: Grid, bandwidth: float | ArrayLike | None = None) -> Density:
+        """The kernel density estimate of `Density.from_samples`; one-dimensional samples only.
+
+        >>> round(float(Ensemble([0.2, 0.4, 0.9]).to_density(Grid(0.0, 1.0, 10)).mass), 12)
+        1.0
+        """
+        samples = self.samples[:, 0] if self.samples.ndim == 2 and self.dimension == 1 else self.samples
+        return Density.from_samples(samples, grid, bandwidth)

@@ -1,0 +1,122 @@
+"""A density between its averages: one non-negative parabola per cell, and its integrals."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from .grid import Grid
+from .reconstruction import CWENO3, ghosts, threshold, unit
+
+
+def gauss(points: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes in [-1/2, 1/2] and weights of sum 1: exact for polynomials of degree 2 points - 1."""
+    nodes, weights = np.polynomial.legendre.leggauss(points)
+    return 0.5 * nodes, 0.5 * weights
+
+
+class Profile(NamedTuple):
+    """P(s) = average + slope s + curvature (s^2 - 1/12) with s in [-1/2, 1/2] across each cell of the grid."""
+
+    grid: Grid
+    average: Float[Array, " cells"]
+    slope: Float[Array, " cells"]
+    curvature: Float[Array, " cells"]
+
+    def at(self, s: Float[Array, ""]) -> Float[Array, " cells"]:
+        """The values at the same place s of each cell."""
+        return self.average + s * self.slope + (s**2 - 1 / 12) * self.curvature
+
+    def moment(self, k: int, centre: float | Float[Array, ""] = 0.0) -> Float[Array, ""]:
+        """int (x - centre)^k P dx, exact."""
+        nodes, weights = gauss((k + 4) // 2)
+        x = self.grid.centers - centre
+        parts = [w * jnp.sum((x + s * self.grid.width) ** k * self.at(jnp.asarray(s, x.dtype))) for s, w in zip(nodes, weights, strict=True)]
+        return sum(parts[1:], parts[0]) * self.grid.width
+
+    def masses(self, edges: Float[Array, " k"]) -> Float[Array, "cells k"]:
+        """The mass of each cell from its left end to the places `edges` in [-1/2, 1/2] across it."""
+        return self.grid.width * jax.vmap(_integral, (None, None, None, 0), 1)(self.average, self.slope, self.curvature, edges)
+
+    def below(self, x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
+        """int_{-inf}^x P."""
+        x = jnp.asarray(x, self.average.dtype)
+        place = (x - self.grid.lower) / self.grid.width
+        cell = jnp.clip(jnp.floor(place).astype(int), 0, self.grid.cells - 1)
+        s = jnp.clip(place - cell.astype(x.dtype) - 0.5, -0.5, 0.5)
+        start = jnp.concatenate([jnp.zeros(1, x.dtype), jnp.cumsum(self.average)])[cell]
+        return self.grid.width * (start + _integral(self.average[cell], self.slope[cell], self.curvature[cell], s))
+
+    def quantile(self, q: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """The x below which the share q of the mass lies."""
+        cumulative = jnp.concatenate([jnp.zeros(1, q.dtype), jnp.cumsum(self.average)])
+        target = q * cumulative[-1]
+        cell = jnp.clip(jnp.searchsorted(cumulative, jax.lax.stop_gradient(target), side="left") - 1, 0, self.grid.cells - 1)
+        average, slope, curvature = self.average[cell], self.slope[cell], self.curvature[cell]
+        rest = target - cumulative[cell]
+
+        def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+            low, high = ends
+            middle = 0.5 * (low + high)
+            left = _integral(average, slope, curvature, middle) < rest
+            return jnp.where(left, middle, low), jnp.where(left, high, middle)
+
+        # P is not negative, so its integral is monotone: bisection cannot fail, and one Newton step after it carries the derivative.
+        ends = jax.lax.stop_gradient(jax.lax.fori_loop(0, jnp.finfo(q.dtype).nmant + 2, halve, (jnp.full_like(q, -0.5), jnp.full_like(q, 0.5))))
+        s = jnp.where(target > 0, ends[1], ends[0])
+        height = jax.lax.stop_gradient(average + s * slope + (s**2 - 1 / 12) * curvature)
+        error = _integral(average, slope, curvature, s) - rest
+        s = s - jnp.where(height > 0, error / jnp.where(height > 0, height, jnp.ones_like(height)), jnp.zeros_like(error))
+        return self.grid.lower + (cell.astype(q.dtype) + 0.5 + jnp.clip(s, -0.5, 0.5)) * self.grid.width
+
+
+def reconstruct(grid: Grid, averages: Float[Array, " cells"]) -> Profile:
+    """The solver's own third-order reconstruction, drawn towards the average where it would go below zero."""
+    scale = unit(jnp.sum(averages) * grid.width, grid.length)
+    before, after = ghosts(averages)
+    difference = jnp.diff(jnp.concatenate([before[None], averages, after[None]])) / scale
+    slope, curvature = (scale * part for part in CWENO3()(difference[:-1], difference[1:], threshold(grid.cells)))
+    lowest = _minimum(averages, slope, curvature)
+    sinks = lowest < 0
+    depth = jnp.where(sinks, averages - lowest, jnp.ones_like(averages))
+    share = jnp.where(sinks, jnp.clip(averages / depth, 0, 1), jnp.ones_like(averages))
+    return Profile(grid, averages, share * slope, share * curvature)
+
+
+def dirac(x: Float[Array, ""], grid: Grid) -> Float[Array, " cells"]:
+    """Averages of mass 1 in the two cells around x whose parabolas have the mean x."""
+    place = (x - grid.lower) / grid.width - 0.5
+    left = jnp.clip(jnp.floor(place).astype(int), 0, grid.cells - 2)
+
+    def averages(share: Array) -> Array:
+        empty = jnp.zeros(grid.shape, x.dtype)
+        return empty.at[left].set(1 - share).at[left + 1].set(share) / grid.width
+
+    def excess(share: Array) -> Array:
+        return (reconstruct(grid, averages(share)).moment(1) - x) / grid.width
+
+    def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+        middle = 0.5 * (ends[0] + ends[1])
+        below = excess(middle) < 0
+        return jnp.where(below, middle, ends[0]), jnp.where(below, ends[1], middle)
+
+    # The parabolas lean towards each other, so that the share is not quite linear in x.
+    start = (jnp.zeros_like(x), jnp.ones_like(x))
+    share = jax.lax.stop_gradient(jax.lax.fori_loop(0, jnp.finfo(x.dtype).nmant + 2, halve, start)[1])
+    slope = jax.lax.stop_gradient(jax.grad(excess)(share))
+    return averages(jnp.clip(share - excess(share) / slope, 0, 1))
+
+
+def _integral(average: Array, slope: Array, curvature: Array, s: Array) -> Array:
+    """int_{-1/2}^s P."""
+    return average * (s + 0.5) + 0.5 * slope * (s**2 - 0.25) + curvature * (s**3 - 0.25 * s) / 3
+
+
+def _minimum(average: Array, slope: Array, curvature: Array) -> Array:
+    """The smallest value of P in the cell: at an end, or at the vertex where that is inside."""
+    end = average - 0.5 * jnp.abs(slope) + curvature / 6
+    vertex = curvature > jnp.abs(slope)
+    safe = jnp.where(vertex, curvature, jnp.ones_like(curvature))
+    return jnp.where(vertex, average - slope**2 / (4 * safe) - curvature / 12, end)

@@ -1,0 +1,59 @@
+"""The contract between an equation and the methods that solve it."""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from .._values import as_floating, known, require
+from ..network.parameters import captured
+
+Walls = tuple[Float[Array, ""] | None, Float[Array, ""] | None]
+
+
+class AbstractBalanceLaw(eqx.Module):
+    """An equation for a distribution g in which the transport is linear in g,
+
+        d_t g + div(v(t, x) g) = right-hand side,
+
+    Eq. (23) of Herty, Trimborn, Visconti (2021) with F(u, t, x) = v(t, x) u. An equation says what happens at a point; how it is solved is the business
+    of a method.
+    """
+
+    field: eqx.AbstractVar[Any]
+    walls: eqx.AbstractVar[Walls | None]
+
+    @abc.abstractmethod
+    def velocity(self, t: Float[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, "*d"]:
+        """v(t, x) at one point; also the largest speed at which information travels there."""
+
+    @abc.abstractmethod
+    def divergence(self, t: Float[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, ""]:
+        """div v(t, x) at one point."""
+
+
+def as_field(field: Any) -> Any:
+    """`field` if it can be a velocity field; `TypeError` if it cannot be called, `ValueError` if it is a function that hides traced values."""
+    if not callable(field):
+        raise TypeError(f"a field is a kn.SimResNet or an eqx.Module called as field(t, x), not {field!r}")
+    if not isinstance(field, eqx.Module) and not known(captured(field)):
+        raise ValueError(f"the field {field!r} closes over traced values: make it an eqx.Module with __call__(self, t, x) that holds them as fields")
+    return field
+
+
+def as_walls(walls: Any) -> Walls | None:
+    """Walls (lo, hi), either of which may be None, as arrays."""
+    if walls is None:
+        return None
+    if not isinstance(walls, tuple | list) or len(walls) != 2:
+        raise ValueError(f"walls are a pair (lo, hi), either of which may be None, got {walls!r}")
+    low, high = (None if wall is None else as_floating(wall, "a wall") for wall in walls)
+    for wall in (low, high):
+        if wall is not None and wall.shape != ():
+            raise ValueError(f"in one dimension a wall is a number, got shape {wall.shape}")
+        require(lambda wall=wall: wall is None or np.isfinite(wall), lambda wall=wall: f"a wall must be finite (None for an open end), got {wall}", wall)
+    require(lambda: low is None or high is None or jnp.all(low < high), lambda: f"walls need lo < hi, got ({low}, {high})", low, high)
+    return (low, high)

@@ -1,0 +1,1 @@
+"""Third-order finite volumes: one file per ingredient, `scheme.py` puts them together."""

@@ -1,0 +1,186 @@
+"""The finite-volume method: steps, their lengths, and the solve over all spans."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from ..._values import as_floating, require
+from ...adjoints.fence import fenced
+from ...adjoints.loop import TimeLoop
+from ...distributions.density import Density
+from ...distributions.grid import Grid
+from ...distributions.reconstruction import CWENO3, AbstractReconstruction, threshold, unit
+from ...equations.balance_law import AbstractBalanceLaw
+from ...network import field as fields
+from .. import progress
+from ..method import AbstractMethod, Integrated, Options, Times, spans
+from ..result import Result, first_failure
+from .boundary import Wind, extend, wind, with_ghosts
+from .flux import upwind_flux
+from .ssprk3 import STAGES, step_ssprk3
+
+
+class FiniteVolume(AbstractMethod):
+    """The method of lines on cell averages: third-order reconstruction, local Lax-Friedrichs flux, SSPRK3 in time.
+
+    - `reconstruction`: `CWENO3()`.
+    - `cfl`: the Courant number of a step, max |v| dt / dx over the three stages. Up to 1/2 positivity costs no accuracy.
+    - `positivity`: no cell gives more than it holds, so that the averages stay non-negative.
+    - `steps`: a static number of equal steps between two events (save times, breakpoints of the field), whatever their Courant number; by default the
+      steps adapt to `cfl`. Steps always end at events, and each stage of a step uses the layer of that step.
+
+    The lengths of the steps count as constants for differentiation. Section 4 of Herty, Trimborn, Visconti (2021), Eqs. (23) and (24). Raises `ValueError`
+    for cfl outside (0, 1] and for steps < 1.
+
+    >>> FiniteVolume(steps=100).steps
+    100
+    """
+
+    reconstruction: AbstractReconstruction = CWENO3()
+    cfl: Float[Array, ""] = eqx.field(converter=as_floating, default=0.45)
+    positivity: bool = eqx.field(static=True, default=True)
+    steps: int | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self):
+        require(lambda: 0 < self.cfl <= 1, lambda: f"cfl must be in (0, 1], got {self.cfl}", self.cfl)
+        if self.steps is not None and (not isinstance(self.steps, int) or self.steps < 1):
+            raise ValueError(f"steps must be a positive integer, or None for adaptive steps, got {self.steps!r}")
+
+    def check(self, equation: AbstractBalanceLaw, initial: Density) -> None:
+        dimension = getattr(equation.field, "dimension", 1)
+        if dimension != initial.grid.dimension:
+            raise ValueError(f"the field has dimension {dimension} and the grid {initial.grid.dimension}")
+        point = jax.ShapeDtypeStruct((), initial.values.dtype)
+        out = jax.eval_shape(equation.velocity, point, point)
+        if getattr(out, "shape", None) != ():
+            raise ValueError(f"in one dimension a field is called with numbers and gives a number, got {out}")
+        require(
+            lambda: not np.any(walls_off_grid(equation, initial.grid)),
+            lambda: f"the walls {_show(equation.walls)} are not at the ends of the grid [{initial.grid.lower}, {initial.grid.upper}]",
+            (equation.walls, initial.grid),
+        )
+
+    def integrate(self, equation: AbstractBalanceLaw, initial: Density, times: Times, options: Options) -> Integrated:
+        grid = initial.grid
+        plan = spans(equation.field, times)
+        # The solve runs in the unit of the reconstruction, which keeps float32 in range and the hot loop free of a division.
+        scale = unit(initial.mass, grid.length)
+        loop = TimeLoop(_step, _more, _report if options.progress else None)
+
+        def span(carry: tuple, ends: tuple) -> tuple:
+            (t, count), state = carry
+            start, end = ends
+            # Inside a span there are no breakpoints: layers become constants, and a wind that does not change is computed once.
+            field = fields.frozen(equation.field, 0.5 * (start + end))
+            piece = eqx.tree_at(lambda equation: equation.field, equation, field)
+            steady = wind(piece, grid, start) if fields.autonomous(equation.field) else None
+            args = _Span(self, piece, grid, steady, end, times, options.max_steps)
+            # A solve that has stalled stays so: its time is NaN.
+            clock = (jnp.where(jnp.isnan(t), t, start), count)
+            clock, state = options.adjoint.loop(loop, clock, state, args, spans=plan.ends.shape[0], steps=self.steps)
+            return (clock, state), (clock[0], state)
+
+        clock = (times.t0, jnp.zeros((), jnp.int32))
+        (clock, final), (reached, states) = jax.lax.scan(span, (clock, extend(initial.values / scale)), (plan.starts, plan.ends))
+        short = jnp.any(reached < plan.ends)
+        return _package(initial, scale * states[plan.saved], scale * final, clock, short)
+
+
+class _Span(NamedTuple):
+    """What the steps between two events need to know."""
+
+    method: FiniteVolume
+    equation: AbstractBalanceLaw
+    grid: Grid
+    steady: Wind | None
+    end: Float[Array, ""]
+    times: Times
+    max_steps: Int[Array, ""] | None
+
+
+_Clock = tuple[Array, Array]
+
+
+def _more(span: _Span, k: Array, clock: _Clock) -> Array:
+    t, count = clock
+    more = t < span.end if span.method.steps is None else (k < span.method.steps) & (t < span.end)
+    return more if span.max_steps is None else more & (count < span.max_steps)
+
+
+def _step(span: _Span, k: Array, clock: _Clock, state: Array) -> tuple[_Clock, Array]:
+    """One step from the clock's time; of length 0 for a member of a batch that is at the end already."""
+    t, count = clock
+    always = k >= 0
+    rest = span.end - t
+
+    def wind_at(time: Array) -> Wind:
+        if span.steady is not None:
+            return span.steady
+        return fenced(always, lambda time: wind(span.equation, span.grid, time), time)
+
+    now = wind_at(t)
+    if span.method.steps is not None:
+        left = jnp.asarray(span.method.steps - k, t.dtype)
+    elif span.steady is not None:
+        left = _steps_left(now.fastest, rest, span.method.cfl)
+    else:
+        # The wind may grow during the step: look at all its stages before deciding on its length.
+        trial = rest / _steps_left(now.fastest, rest, span.method.cfl)
+        fastest = jnp.stack([wind_at(t + stage * trial).fastest for stage in STAGES])
+        left = _steps_left(jnp.max(fastest), rest, span.method.cfl)
+    going = _more(span, k, clock)
+    dt = jax.lax.stop_gradient(jnp.where(going, rest / left, jnp.zeros_like(t)))
+    winds = [now, *(wind_at(t + stage * dt) for stage in STAGES[1:])]
+
+    def flux(padded: Array, wind: Wind, dt: Array) -> Array:
+        return upwind_flux(span.method.reconstruction, threshold(span.grid.cells), span.method.positivity, padded, wind, dt)
+
+    def increment(stage: int, state: Array) -> Array:
+        through = fenced(always, flux, with_ghosts(state), winds[stage], dt)
+        return through[:-1] - through[1:]
+
+    # A step too short to change t would go on for ever: NaN ends the loop and is reported as stalled.
+    later = jnp.where(left <= 1, span.end, jnp.where(t + dt > t, t + dt, jnp.full_like(t, jnp.nan)))
+    clock = (jnp.where(going, jax.lax.stop_gradient(later), t), count + going.astype(count.dtype))
+    return clock, step_ssprk3(increment, state)
+
+
+def _report(span: _Span, k: Array, clock: _Clock) -> None:
+    progress.report(k, (clock[0] - span.times.t0) / (span.times.t1 - span.times.t0))
+
+
+def _package(initial: Density, states: Array, final: Array, clock: _Clock, short: Array) -> Integrated:
+    grid = initial.grid
+    averages = states[:, 1:-1]
+    lost = (final[0] + final[-1]) * grid.width
+    density = Density(grid, final[1:-1])
+    stats = {
+        "steps": clock[1],
+        "mass_drift": jnp.abs(density.mass + lost - initial.mass) / initial.mass,
+        "mass_lost": lost,
+        "smallest_average": jnp.minimum(jnp.min(averages), jnp.min(final[1:-1])),
+    }
+    finite = jnp.all(jnp.isfinite(final))
+    result = first_failure([(~finite, Result.not_finite), (jnp.isnan(clock[0]), Result.stalled), (short, Result.max_steps_reached)])
+    return Integrated(jax.vmap(lambda values: Density(grid, values))(averages), density, stats, result)
+
+
+def _steps_left(fastest: Array, rest: Array, cfl: Array) -> Array:
+    """How many equal steps of at most this Courant number cover the rest; the tolerance keeps rounding from adding one."""
+    return jnp.maximum(jnp.ceil(fastest * rest / cfl - 1e-3), 1)
+
+
+def walls_off_grid(equation: AbstractBalanceLaw, grid: Grid) -> Array:
+    low, high = equation.walls or (None, None)
+    # float32 cannot place a wall to 1e-9 of the width.
+    tolerance = grid.length * max(1e-9, 4 * float(jnp.finfo(grid.lower.dtype).eps))
+    off = [jnp.abs(wall - end) > tolerance for wall, end in ((low, grid.lower), (high, grid.upper)) if wall is not None]
+    return jnp.any(jnp.stack(off)) if off else jnp.zeros((), bool)
+
+
+def _show(walls: Any) -> str:
+    return str(tuple(None if wall is None else float(wall) for wall in walls))

@@ -1,0 +1,70 @@
+"""What a method is asked for, and what it gives."""
+
+import abc
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from ..adjoints.adjoint import AbstractAdjoint
+from ..equations.balance_law import AbstractBalanceLaw
+from ..network.field import breakpoints
+from .result import Result
+
+
+class Times(NamedTuple):
+    """When a solve starts, what is to be stored, and when it ends."""
+
+    t0: Float[Array, ""]
+    t1: Float[Array, ""]
+    saveat: Float[Array, " saves"] | None
+
+
+class Options(NamedTuple):
+    """What `solve` passes on to every method."""
+
+    adjoint: AbstractAdjoint
+    key: PRNGKeyArray | None
+    max_steps: Int[Array, ""] | None
+    progress: bool
+
+
+class Integrated(NamedTuple):
+    """The distributions at the save times (leading axis), the one at t1, what happened on the way, and how it ended."""
+
+    saved: Any
+    final: Any
+    stats: dict[str, Array]
+    result: Result
+
+
+class AbstractMethod(eqx.Module):
+    """A way to solve an equation for one kind of distribution."""
+
+    @abc.abstractmethod
+    def check(self, equation: AbstractBalanceLaw, initial: Any) -> None:
+        """Raises `TypeError` or `ValueError` for what does not fit together, as far as shapes and known values tell."""
+
+    @abc.abstractmethod
+    def integrate(self, equation: AbstractBalanceLaw, initial: Any, times: Times, options: Options) -> Integrated:
+        """The solve itself: traced, for one problem, written so that `vmap` works over it."""
+
+
+class Spans(NamedTuple):
+    """The parts of [t0, t1] between events: save times and breakpoints of the field."""
+
+    starts: Float[Array, " spans"]
+    ends: Float[Array, " spans"]
+    saved: Int[Array, " saves"]
+
+
+def spans(field: Any, times: Times) -> Spans:
+    """Cuts [t0, t1] at each event. Breakpoints outside give spans of length 0, so that the number of spans is static."""
+    jumps = np.asarray(breakpoints(field))
+    t0, t1 = times.t0, times.t1
+    events = [t1[None]] if times.saveat is None else [times.saveat, t1[None]]
+    ends = jnp.sort(jnp.concatenate([*events, jnp.clip(jnp.asarray(jumps, t0.dtype), t0, t1)]))
+    saveat = t1[None] if times.saveat is None else times.saveat
+    return Spans(jnp.concatenate([t0[None], ends[:-1]]), ends, jnp.searchsorted(ends, saveat))

@@ -1,0 +1,140 @@
+"""Each particle's own ordinary differential equation."""
+
+from typing import Any
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .._values import as_floating, require
+from ..distributions.ensemble import Ensemble
+from ..equations.balance_law import AbstractBalanceLaw, Walls
+from ..network.field import breakpoints
+from .method import AbstractMethod, Integrated, Options, Times
+from .result import from_diffrax
+
+
+class Particles(AbstractMethod):
+    """The neural ODE dx/dt = v(t, x) for each sample of an ensemble, Eq. (2) of Herty, Trimborn, Visconti (2021), by diffrax.
+
+    - `solver`: any of diffrax's solvers for ordinary differential equations; Tsitouras' 5(4) by default.
+    - `rtol`, `atol`: tolerances of a step; `atol` is in units of the spread of the initial samples, so that a change of units changes nothing.
+
+    A particle at a wall has outward velocity zero, and leaves when the field turns round. Particles share their steps, which end at the breakpoints of the
+    field. Raises `ValueError` for tolerances that are not positive and for particles that start outside the walls.
+
+    >>> Particles(rtol=1e-6).rtol
+    Array(1.e-06, dtype=float64)
+    """
+
+    solver: diffrax.AbstractERK = diffrax.Tsit5()
+    rtol: Float[Array, ""] = eqx.field(converter=as_floating, default=1e-8)
+    atol: Float[Array, ""] = eqx.field(converter=as_floating, default=1e-10)
+
+    def __check_init__(self):
+        for name, tolerance in (("rtol", self.rtol), ("atol", self.atol)):
+            require(lambda tolerance=tolerance: tolerance > 0, lambda name=name: f"{name} must be positive", tolerance)
+
+    def check(self, equation: AbstractBalanceLaw, initial: Ensemble) -> None:
+        dimension = getattr(equation.field, "dimension", initial.dimension)
+        if dimension != initial.dimension:
+            raise ValueError(f"the field has dimension {dimension} and the ensemble {initial.dimension}")
+        if equation.walls is not None and initial.dimension != 1:
+            raise ValueError(f"walls (lo, hi) are for one dimension, the ensemble has {initial.dimension}")
+        shape = initial.samples.shape[1:]
+        out = jax.eval_shape(equation.velocity, jnp.zeros(()), jax.ShapeDtypeStruct(shape, initial.samples.dtype))
+        if getattr(out, "shape", None) != shape:
+            raise ValueError(f"for particles of shape {shape} the field must give velocities of that shape, got {out}")
+        low, high = equation.walls or (None, None)
+        samples = initial.samples
+        for wall, outside in ((low, lambda: jnp.any(samples < low)), (high, lambda: jnp.any(samples > high))):
+            if wall is not None:
+                require(lambda outside=outside: not outside(), lambda wall=wall: f"some particles start beyond the wall at {wall}", wall, samples)
+
+    def integrate(self, equation: AbstractBalanceLaw, initial: Ensemble, times: Times, options: Options) -> Integrated:
+        samples = initial.samples
+        spread = jax.lax.stop_gradient(jnp.max(jnp.std(samples, axis=0)))
+        size = jnp.where(spread > 0, spread, jnp.max(jnp.abs(samples)))
+        size = jnp.where(size > 0, size, jnp.ones_like(size))
+        # A tolerance below the resolution of the type would reject every step.
+        eps = float(jnp.finfo(samples.dtype).eps)
+        controller = diffrax.PIDController(rtol=jnp.maximum(self.rtol, 10 * eps), atol=jnp.maximum(self.atol, eps) * size)
+        jumps = breakpoints(equation.field)
+        if jumps:
+            controller = diffrax.ClipStepSizeController(controller, jump_ts=jnp.asarray(jumps, samples.dtype))
+        saveat = times.t1[None] if times.saveat is None else jnp.concatenate([times.saveat, times.t1[None]])
+        solution = diffrax.diffeqsolve(
+            diffrax.ODETerm(lambda t, x, equation: jax.vmap(lambda point: equation.velocity(t, point))(_inside(x, equation.walls))),
+            self.solver if equation.walls is None else _BetweenWalls(self.solver, equation.walls),
+            times.t0,
+            times.t1,
+            None,
+            samples,
+            equation,
+            saveat=diffrax.SaveAt(ts=saveat),
+            stepsize_controller=controller,
+            adjoint=options.adjoint.ode,
+            max_steps=options.max_steps,
+            throw=False,
+            progress_meter=diffrax.TqdmProgressMeter() if options.progress else diffrax.NoProgressMeter(),
+        )
+        assert solution.ys is not None
+        # Between two steps the interpolant does not know of the walls.
+        paths = _inside(solution.ys, equation.walls)
+        saved = paths if times.saveat is None else paths[:-1]
+        stats = {"steps": solution.stats["num_accepted_steps"], "rejected_steps": solution.stats["num_rejected_steps"]}
+        return Integrated(jax.vmap(Ensemble)(saved), Ensemble(paths[-1]), stats, from_diffrax(solution.result, jnp.all(jnp.isfinite(paths[-1]))))
+
+
+def _inside(x: Array, walls: Walls | None) -> Array:
+    return x if walls is None else jnp.clip(x, *walls)
+
+
+class _BetweenWalls(diffrax.AbstractWrappedSolver):
+    """A solver whose steps end inside the walls.
+
+    What is at a wall when a step begins has its outward velocity set to zero in all stages: it stays exactly, and its velocity is continuous when the field
+    turns round. What comes to a wall during a step moves on with the velocity at the wall and is put back at the end: no stage sees a jump, so no step
+    is rejected for each particle that arrives.
+    """
+
+    solver: diffrax.AbstractERK
+    walls: Walls
+
+    @property
+    def term_structure(self) -> Any:
+        return self.solver.term_structure
+
+    @property
+    def interpolation_cls(self) -> Any:
+        return self.solver.interpolation_cls
+
+    def order(self, terms: Any) -> int | None:
+        return self.solver.order(terms)
+
+    def strong_order(self, terms: Any) -> Any:
+        return self.solver.strong_order(terms)
+
+    def error_order(self, terms: Any) -> Any:
+        return self.solver.error_order(terms)
+
+    def init(self, terms: Any, t0: Any, t1: Any, y0: Array, args: Any) -> Any:
+        return self.solver.init(terms, t0, t1, y0, args)
+
+    def func(self, terms: Any, t0: Any, y0: Array, args: Any) -> Any:
+        return self.solver.func(terms, t0, y0, args)
+
+    def step(self, terms: Any, t0: Any, t1: Any, y0: Array, args: Any, solver_state: Any, made_jump: Any) -> Any:
+        low, high = self.walls
+
+        def velocity(t: Any, y: Array, args: Any) -> Array:
+            v = terms.vf(t, y, args)
+            if low is not None:
+                v = jnp.where(y0 <= low, jnp.maximum(v, 0), v)
+            return v if high is None else jnp.where(y0 >= high, jnp.minimum(v, 0), v)
+
+        # The stage kept from the last step was taken with that step's velocity: compute it again.
+        y1, error, dense, state, result = self.solver.step(diffrax.ODETerm(velocity), t0, t1, y0, args, solver_state, True)
+        return _inside(y1, self.walls), error, dense, state, result

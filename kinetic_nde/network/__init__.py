@@ -1,0 +1,1 @@
+"""The network: activations, parameters over time, and the simplified residual network."""

@@ -1,0 +1,187 @@
+"""The entry: check, dispatch, integrate, package."""
+
+import functools
+import warnings
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import ArrayLike, PRNGKeyArray
+
+from ._values import as_floating, cast, common_float, known, require, under_jit
+from .adjoints.adjoint import AbstractAdjoint, CheckpointAdjoint
+from .distributions.density import Density
+from .distributions.ensemble import Ensemble
+from .equations.balance_law import AbstractBalanceLaw
+from .equations.mean_field import MeanField
+from .methods import progress as progress_bar
+from .methods.finite_volume.scheme import FiniteVolume, walls_off_grid
+from .methods.method import AbstractMethod, Integrated, Options, Times
+from .methods.particles import Particles
+from .methods.result import Result, first_failure
+from .solution import Solution
+
+# One row per cell of the table of methods; the first method is the default.
+_METHODS: list[tuple[type[AbstractBalanceLaw], type, tuple[type[AbstractMethod], ...]]] = [
+    (MeanField, Density, (FiniteVolume,)),
+    (MeanField, Ensemble, (Particles,)),
+]
+
+
+def solve(
+    equation: AbstractBalanceLaw,
+    initial: Density | Ensemble,
+    *,
+    t1: ArrayLike,
+    t0: ArrayLike = 0.0,
+    saveat: ArrayLike | list | tuple | None = None,
+    method: AbstractMethod | None = None,
+    adjoint: AbstractAdjoint = CheckpointAdjoint(),  # noqa: B008
+    key: PRNGKeyArray | None = None,
+    max_steps: int | None = None,
+    progress: bool = False,
+    throw: bool = True,
+) -> Solution:
+    """Moves a distribution by an equation from t0 to t1.
+
+    - `equation`: a `MeanField`.
+    - `initial`: a `Density`, solved by `FiniteVolume()`, or an `Ensemble`, solved by `Particles()`, unless `method` says otherwise.
+    - `saveat`: increasing times in [t0, t1] at which the distribution is stored; only t1 by default.
+    - `adjoint`: how derivatives pass through, `CheckpointAdjoint()` (reverse mode) or `ForwardMode()`.
+    - `key`: for methods that are random.
+    - `max_steps`: a limit; none by default.
+    - `progress`: shows a progress bar.
+    - `throw`: whether a failure at run time raises `RuntimeError` with the result's message; with `False` see `solution.result`.
+
+    Works under `jax.jit`, `jax.vmap` and `jax.grad` in any order, and compiles once for all physical numbers. Mixed float types of initial distribution and
+    field take JAX's result type; times and walls follow it.
+
+    Raises `TypeError` for an equation, a distribution or a method that do not go together, `ValueError` for shapes and values that are wrong as far as they
+    are known; traced values that are wrong end in a `Result`.
+
+    >>> import kinetic_nde as kn
+    >>> equation = kn.MeanField(kn.SimResNet(weight=1.0, bias=-5.0, activation=kn.Tanh()), walls=(2.0, 8.0))
+    >>> solution = kn.solve(equation, kn.Density.uniform(2.0, 8.0, kn.Grid(2.0, 8.0, 60)), t1=12.0)
+    >>> [round(float(value * 0.1), 4) for value in solution.final.values[jnp.array([0, -1])]]
+    [0.5, 0.5]
+    """
+    method = _choose(equation, initial, method)
+    if not isinstance(adjoint, AbstractAdjoint):
+        raise TypeError(f"adjoint must be kn.CheckpointAdjoint() or kn.ForwardMode(), not {adjoint!r}")
+    if max_steps is not None and max_steps < 1:
+        raise ValueError(f"max_steps must be at least 1, or None for no limit, got {max_steps}")
+    times = _times(t0, t1, saveat)
+    method.check(equation, initial)
+    _warn_of_float32()
+    dtype = common_float(initial, equation.field)
+    equation, initial, method, times = cast((equation, initial, method, times), dtype)
+    limit = None if max_steps is None else jnp.asarray(max_steps, jnp.int32)
+    ts, out, result = _run((equation, initial, method, times, limit, key), (adjoint, progress))
+    if progress:
+        jax.block_until_ready(out)
+        progress_bar.finish()
+    solution = Solution(ts, out.saved, out.final, out.stats, result)
+    return _raise_failure(solution) if throw else solution
+
+
+def _choose(equation: Any, initial: Any, method: AbstractMethod | None) -> AbstractMethod:
+    if not isinstance(equation, AbstractBalanceLaw):
+        raise TypeError(f"the first argument is an equation such as kn.MeanField(net), not {type(equation).__name__}")
+    if not isinstance(initial, Density | Ensemble):
+        raise TypeError(f"the initial distribution is a kn.Density or a kn.Ensemble, not {type(initial).__name__}")
+    for law, kind, methods in _METHODS:
+        if isinstance(equation, law) and isinstance(initial, kind):
+            chosen = methods[0]() if method is None else method
+            if isinstance(chosen, methods):
+                return chosen
+            possible = " or ".join(f"kn.{each.__name__}()" for each in methods)
+            raise TypeError(f"{type(chosen).__name__} does not solve {law.__name__} for a {kind.__name__}; possible: {possible}")
+    possible = ", ".join(kind.__name__ for law, kind, _ in _METHODS if isinstance(equation, law)) or "none"
+    raise TypeError(f"no method solves {type(equation).__name__} for a {type(initial).__name__}; possible initial distributions: {possible}")
+
+
+def _times(t0: Any, t1: Any, saveat: Any) -> Times:
+    start, end = as_floating(t0, "t0"), as_floating(t1, "t1")
+    if start.shape != () or end.shape != ():
+        raise ValueError(f"t0 and t1 are numbers, got shapes {start.shape} and {end.shape}")
+    require(lambda: np.isfinite(start) and np.isfinite(end) and start <= end, lambda: f"need finite times with t0 <= t1, got t0={start}, t1={end}", start, end)
+    if saveat is None:
+        return Times(start, end, None)
+    saves = as_floating(saveat, "saveat")
+    if saves.ndim != 1 or saves.size == 0:
+        raise ValueError(f"saveat must be a list of times, got shape {saves.shape}")
+    require(
+        lambda: np.all(np.diff(saves) > 0) and saves[0] >= start and saves[-1] <= end,
+        lambda: f"saveat must be increasing times in [t0, t1] = [{start}, {end}], got {np.asarray(saves)}",
+        (saves, start, end),
+    )
+    return Times(start, end, saves)
+
+
+def _check_traced(equation: AbstractBalanceLaw, initial: Density | Ensemble, times: Times) -> Result:
+    """What could not be raised because it was traced."""
+    saves = times.t1[None] if times.saveat is None else times.saveat
+    disorder = ~(times.t0 <= times.t1) | jnp.any(~(jnp.diff(saves) > 0)) | ~(saves[0] >= times.t0) | ~(saves[-1] <= times.t1)
+    values = initial.values if isinstance(initial, Density) else initial.samples
+    bad = ~jnp.all(jnp.isfinite(values))
+    checks = [(disorder, Result.bad_times), (bad, Result.bad_initial)]
+    if isinstance(initial, Density):
+        largest = jnp.max(values)
+        checks[1] = (bad | (jnp.min(values) < -1e-14 * largest) | ~(largest > 0), Result.bad_initial)
+        checks.append((walls_off_grid(equation, initial.grid), Result.bad_walls))
+    return first_failure(checks)
+
+
+def _integrate(inputs: tuple, choices: tuple) -> tuple[Any, Integrated, Result]:
+    equation, initial, method, times, limit, key = inputs
+    adjoint, progress = choices
+    before = _check_traced(equation, initial, times)
+    out = method.integrate(equation, initial, times, Options(adjoint, key, limit, progress))
+    result = Result.where(before == Result.successful, out.result, before)
+    return (times.t1[None] if times.saveat is None else times.saveat), out, result
+
+
+# XLA's CPU back end prefers vectors half as wide as AVX-512 has; the hot loop is a third faster with all of it, and nothing changes on other machines.
+_CPU_OPTIONS = {"xla_cpu_prefer_vector_width": 512}
+
+
+@functools.cache
+def _compiled(options: tuple | None) -> Any:
+    def run(dynamic: Any, static: Any) -> Any:
+        leaves, structure, choices = static
+        inputs = eqx.combine(dynamic, jax.tree.unflatten(structure, leaves))
+        ts, out, result = _integrate(inputs, choices)
+        return ts, out, result
+
+    return jax.jit(run, static_argnums=1, compiler_options=dict(options) if options else None)
+
+
+def _run(inputs: tuple, choices: tuple) -> tuple[Any, Integrated, Result]:
+    """The solve, compiled once for each structure of its inputs: every array is traced, everything else is static."""
+    dynamic, static = eqx.partition(inputs, eqx.is_array)
+    leaves, structure = jax.tree.flatten(static)
+    # Options for the compiler are allowed for an outermost jit only.
+    outermost = known(dynamic) and not under_jit()
+    options = tuple(_CPU_OPTIONS.items()) if outermost and jax.default_backend() == "cpu" else None
+    return _compiled(options)(dynamic, (tuple(leaves), structure, choices))
+
+
+def _raise_failure(solution: Solution) -> Solution:
+    """Raises if the solve has failed: at once where its result is known, else when the compiled program ends."""
+    failed = solution.result != Result.successful
+    if known(failed):
+        if bool(jnp.any(failed)):
+            raise RuntimeError(Result[solution.result])
+        return solution
+    return solution.result.error_if(solution, failed)
+
+
+@functools.cache
+def _warn_of_float32() -> None:
+    if not jax.config.jax_enable_x64:
+        warnings.warn(
+            "float64 is off: results carry about 6 digits. Switch it on with jax.config.update('jax_enable_x64', True) before the first array is made.",
+            stacklevel=3,
+        )
