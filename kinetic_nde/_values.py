@@ -13,8 +13,9 @@ from jaxtyping import Array, ArrayLike, Inexact
 def as_floating(value: ArrayLike | list | tuple, name: str = "value") -> Inexact[Array, "..."]:
     """`value` as a strongly typed array of floats.
 
-    A Python float has a weak type, which JAX's cache tells from the strong type that the same number has after the first optimiser step: without
-    this conversion every retraining loop would compile twice. Integers become the default float; arrays of floats keep their precision.
+    A Python float has a weak type, which JAX's cache tells from the strong type that the same number has after the
+    first optimiser step: without this conversion every retraining loop would compile twice. Integers become the default
+    float; arrays of floats keep their precision.
 
     Raises `TypeError` for what is not a number or an array of numbers.
     """
@@ -53,7 +54,8 @@ def under_jit() -> bool:
 def require(condition: Callable[[], Any], message: Callable[[], str], *values: Any) -> None:
     """Raises `ValueError(message())` if `values` are known and `condition()` is false; traced values pass unseen.
 
-    Known values are computed with at once even inside `jit`, where JAX would otherwise trace what is done with constants.
+    Known values are computed with at once even inside `jit`, where JAX would otherwise trace what is done with
+    constants.
     """
     if known(*values):
         with jax.ensure_compile_time_eval():
@@ -63,7 +65,11 @@ def require(condition: Callable[[], Any], message: Callable[[], str], *values: A
 
 def common_float(*trees: Any) -> np.dtype:
     """JAX's result type of all floating-point arrays in the trees; the default float if there are none."""
-    kinds = {leaf.dtype for leaf in jax.tree.leaves(trees) if hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)}
+    kinds = {
+        leaf.dtype
+        for leaf in jax.tree.leaves(trees)
+        if hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)
+    }
     return np.result_type(*kinds) if kinds else default_float()
 
 

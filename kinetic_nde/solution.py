@@ -13,11 +13,11 @@ class Solution(eqx.Module):
     """The distribution at the save times.
 
     - `ts`: the save times (T,), only t1 unless `saveat` was given.
-    - `distributions`: one `Density` or `Ensemble` whose leaves, those of the grid too, have the time first: `jax.vmap` works over it. `solution[i]` is the
-      one at `ts[i]`.
+    - `distributions`: one `Density` or `Ensemble` whose leaves, those of the grid too, have the time first: `jax.vmap`
+      works over it. `solution[i]` is the one at `ts[i]`.
     - `final`: the distribution at t1, or at the last time that was reached.
-    - `stats`: for a density `steps`, `mass_drift` (relative, with what left counted in), `mass_lost` through open ends, `smallest_average` of what is stored;
-      for particles `steps` and `rejected_steps`.
+    - `stats`: for a density `steps`, `mass_drift` (relative, with what left counted in), `mass_lost` through open ends,
+      `smallest_average` of what is stored; for particles `steps` and `rejected_steps`.
     - `result`: a `Result`, whose text is the message.
 
     >>> import kinetic_nde as kn
@@ -37,7 +37,9 @@ class Solution(eqx.Module):
     def __getitem__(self, index: int) -> Any:
         """The distribution at `ts[index]`. `ValueError` for a batch of solutions, where the first axis is not time."""
         if self.ts.ndim != 1:
-            raise ValueError(f"this is a batch of solutions (ts has shape {self.ts.shape}): index its members with jax.vmap or jax.tree.map")
+            raise ValueError(
+                f"this is a batch of solutions (ts has shape {self.ts.shape}): index its members with jax.vmap or jax.tree.map"
+            )
         if not isinstance(index, int):
             raise TypeError(f"a solution is indexed by one integer, got {index!r}")
         if not -len(self.ts) <= index < len(self.ts):

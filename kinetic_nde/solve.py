@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, PRNGKeyArray
 
-from ._values import as_floating, cast, common_float, known, require, under_jit
+from ._values import as_floating, cast, common_float, default_float, known, require, under_jit
 from .adjoints.adjoint import AbstractAdjoint, CheckpointAdjoint
 from .distributions.density import Density
 from .distributions.ensemble import Ensemble
@@ -38,7 +38,7 @@ def solve(
     t0: ArrayLike = 0.0,
     saveat: ArrayLike | list | tuple | None = None,
     method: AbstractMethod | None = None,
-    adjoint: AbstractAdjoint = CheckpointAdjoint(),  # noqa: B008
+    adjoint: AbstractAdjoint = CheckpointAdjoint(),
     key: PRNGKeyArray | None = None,
     max_steps: int | None = None,
     progress: bool = False,
@@ -47,19 +47,21 @@ def solve(
     """Moves a distribution by an equation from t0 to t1.
 
     - `equation`: a `MeanField`.
-    - `initial`: a `Density`, solved by `FiniteVolume()`, or an `Ensemble`, solved by `Particles()`, unless `method` says otherwise.
+    - `initial`: a `Density`, solved by `FiniteVolume()`, or an `Ensemble`, solved by `Particles()`, unless `method`
+      says otherwise.
     - `saveat`: increasing times in [t0, t1] at which the distribution is stored; only t1 by default.
     - `adjoint`: how derivatives pass through, `CheckpointAdjoint()` (reverse mode) or `ForwardMode()`.
     - `key`: for methods that are random.
     - `max_steps`: a limit; none by default.
     - `progress`: shows a progress bar.
-    - `throw`: whether a failure at run time raises `RuntimeError` with the result's message; with `False` see `solution.result`.
+    - `throw`: whether a failure at run time raises `RuntimeError` with the result's message; with `False` see
+      `solution.result`.
 
-    Works under `jax.jit`, `jax.vmap` and `jax.grad` in any order, and compiles once for all physical numbers. Mixed float types of initial distribution and
-    field take JAX's result type; times and walls follow it.
+    Works under `jax.jit`, `jax.vmap` and `jax.grad` in any order, and compiles once for all physical numbers. Mixed
+    float types of initial distribution and field take JAX's result type; times and walls follow it.
 
-    Raises `TypeError` for an equation, a distribution or a method that do not go together, `ValueError` for shapes and values that are wrong as far as they
-    are known; traced values that are wrong end in a `Result`.
+    Raises `TypeError` for an equation, a distribution or a method that do not go together, `ValueError` for shapes and
+    values that are wrong as far as they are known; traced values that are wrong end in a `Result`.
 
     >>> import kinetic_nde as kn
     >>> equation = kn.MeanField(kn.SimResNet(weight=1.0, bias=-5.0, activation=kn.Tanh()), walls=(2.0, 8.0))
@@ -67,18 +69,16 @@ def solve(
     >>> [round(float(value * 0.1), 4) for value in solution.final.values[jnp.array([0, -1])]]
     [0.5, 0.5]
     """
-    method = _choose(equation, initial, method)
+    chosen = _choose(equation, initial, method)
     if not isinstance(adjoint, AbstractAdjoint):
         raise TypeError(f"adjoint must be kn.CheckpointAdjoint() or kn.ForwardMode(), not {adjoint!r}")
     if max_steps is not None and max_steps < 1:
         raise ValueError(f"max_steps must be at least 1, or None for no limit, got {max_steps}")
     times = _times(t0, t1, saveat)
-    method.check(equation, initial)
     _warn_of_float32()
-    dtype = common_float(initial, equation.field)
-    equation, initial, method, times = cast((equation, initial, method, times), dtype)
-    limit = None if max_steps is None else jnp.asarray(max_steps, jnp.int32)
-    ts, out, result = _run((equation, initial, method, times, limit, key), (adjoint, progress))
+    equation, initial, chosen, times = cast((equation, initial, chosen, times), common_float(initial, equation.field))
+    chosen.check(equation, initial)
+    ts, out, result = _run((equation, initial, chosen, times, key), (adjoint, max_steps, progress))
     if progress:
         jax.block_until_ready(out)
         progress_bar.finish()
@@ -97,16 +97,25 @@ def _choose(equation: Any, initial: Any, method: AbstractMethod | None) -> Abstr
             if isinstance(chosen, methods):
                 return chosen
             possible = " or ".join(f"kn.{each.__name__}()" for each in methods)
-            raise TypeError(f"{type(chosen).__name__} does not solve {law.__name__} for a {kind.__name__}; possible: {possible}")
+            raise TypeError(
+                f"{type(chosen).__name__} does not solve {law.__name__} for a {kind.__name__}; possible: {possible}"
+            )
     possible = ", ".join(kind.__name__ for law, kind, _ in _METHODS if isinstance(equation, law)) or "none"
-    raise TypeError(f"no method solves {type(equation).__name__} for a {type(initial).__name__}; possible initial distributions: {possible}")
+    raise TypeError(
+        f"no method solves {type(equation).__name__} for a {type(initial).__name__}; possible initial distributions: {possible}"
+    )
 
 
 def _times(t0: Any, t1: Any, saveat: Any) -> Times:
     start, end = as_floating(t0, "t0"), as_floating(t1, "t1")
     if start.shape != () or end.shape != ():
         raise ValueError(f"t0 and t1 are numbers, got shapes {start.shape} and {end.shape}")
-    require(lambda: np.isfinite(start) and np.isfinite(end) and start <= end, lambda: f"need finite times with t0 <= t1, got t0={start}, t1={end}", start, end)
+    require(
+        lambda: np.isfinite(start) and np.isfinite(end) and start <= end,
+        lambda: f"need finite times with t0 <= t1, got t0={start}, t1={end}",
+        start,
+        end,
+    )
     if saveat is None:
         return Times(start, end, None)
     saves = as_floating(saveat, "saveat")
@@ -123,7 +132,9 @@ def _times(t0: Any, t1: Any, saveat: Any) -> Times:
 def _check_traced(equation: AbstractBalanceLaw, initial: Density | Ensemble, times: Times) -> Result:
     """What could not be raised because it was traced."""
     saves = times.t1[None] if times.saveat is None else times.saveat
-    disorder = ~(times.t0 <= times.t1) | jnp.any(~(jnp.diff(saves) > 0)) | ~(saves[0] >= times.t0) | ~(saves[-1] <= times.t1)
+    disorder = (
+        ~(times.t0 <= times.t1) | jnp.any(~(jnp.diff(saves) > 0)) | ~(saves[0] >= times.t0) | ~(saves[-1] <= times.t1)
+    )
     values = initial.values if isinstance(initial, Density) else initial.samples
     bad = ~jnp.all(jnp.isfinite(values))
     checks = [(disorder, Result.bad_times), (bad, Result.bad_initial)]
@@ -135,15 +146,16 @@ def _check_traced(equation: AbstractBalanceLaw, initial: Density | Ensemble, tim
 
 
 def _integrate(inputs: tuple, choices: tuple) -> tuple[Any, Integrated, Result]:
-    equation, initial, method, times, limit, key = inputs
-    adjoint, progress = choices
+    equation, initial, method, times, key = inputs
+    adjoint, max_steps, progress = choices
     before = _check_traced(equation, initial, times)
-    out = method.integrate(equation, initial, times, Options(adjoint, key, limit, progress))
+    out = method.integrate(equation, initial, times, Options(adjoint, key, max_steps, progress))
     result = Result.where(before == Result.successful, out.result, before)
     return (times.t1[None] if times.saveat is None else times.saveat), out, result
 
 
-# XLA's CPU back end prefers vectors half as wide as AVX-512 has; the hot loop is a third faster with all of it, and nothing changes on other machines.
+# XLA's CPU back end prefers vectors half as wide as AVX-512 has; the hot loop is a third faster with all of it, and
+# nothing changes on other machines.
 _CPU_OPTIONS = {"xla_cpu_prefer_vector_width": 512}
 
 
@@ -180,7 +192,7 @@ def _raise_failure(solution: Solution) -> Solution:
 
 @functools.cache
 def _warn_of_float32() -> None:
-    if not jax.config.jax_enable_x64:
+    if default_float() != np.float64:
         warnings.warn(
             "float64 is off: results carry about 6 digits. Switch it on with jax.config.update('jax_enable_x64', True) before the first array is made.",
             stacklevel=3,

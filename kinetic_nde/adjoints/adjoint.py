@@ -16,7 +16,9 @@ class AbstractAdjoint(eqx.Module):
     """A way to differentiate `solve`. The gradient itself is taken by `jax.grad`, `eqx.filter_grad` or `jax.jvp`."""
 
     @abc.abstractmethod
-    def loop(self, time_loop: TimeLoop, clock: Tree, state: Tree, args: Tree, *, spans: int, steps: int | None) -> tuple[Tree, Tree]:
+    def loop(
+        self, time_loop: TimeLoop, clock: Tree, state: Tree, args: Tree, *, spans: int, steps: int | None
+    ) -> tuple[Tree, Tree]:
         """Runs one span of a solve of that many spans; `steps` is the number of steps in it where that is static."""
 
     @property
@@ -29,11 +31,13 @@ class CheckpointAdjoint(AbstractAdjoint):
     """Reverse-mode autodiff of the discrete scheme, exact to round-off, with a bounded number of stored states.
 
     - Cost: about three forward solves of the steps, and the derivative of each step.
-    - Memory: `checkpoints` states along the solve and as many again while a segment is reversed, however many steps there are.
+    - Memory: `checkpoints` states along the solve and as many again while a segment is reversed, however many steps
+      there are.
     - Recommended: whenever the gradient should be that of the numbers that `solve` returns. It is the default.
     - Not recommended: for a handful of parameters (`ForwardMode`).
 
-    The step sizes count as constants. `checkpoints` defaults to 64, or to the root of `FiniteVolume(steps=...)`. Raises `ValueError` for fewer than 2.
+    The step sizes count as constants. `checkpoints` defaults to 64, or to the root of `FiniteVolume(steps=...)`. Raises
+    `ValueError` for fewer than 2.
 
     >>> CheckpointAdjoint(checkpoints=32)
     CheckpointAdjoint(checkpoints=32)
@@ -45,7 +49,9 @@ class CheckpointAdjoint(AbstractAdjoint):
         if self.checkpoints is not None and self.checkpoints < 2:
             raise ValueError(f"checkpoints must be at least 2, got {self.checkpoints}")
 
-    def loop(self, time_loop: TimeLoop, clock: Tree, state: Tree, args: Tree, *, spans: int, steps: int | None) -> tuple[Tree, Tree]:
+    def loop(
+        self, time_loop: TimeLoop, clock: Tree, state: Tree, args: Tree, *, spans: int, steps: int | None
+    ) -> tuple[Tree, Tree]:
         slots = self.checkpoints or (_SLOTS if steps is None else max(2, math.isqrt(steps) + 1))
         # What a span stores stays until the whole solve is reversed: many spans share the memory of one.
         return loop.run_checkpointed(time_loop, max(8, slots // spans) if spans > 1 else slots, clock, state, args)
@@ -67,7 +73,9 @@ class ForwardMode(AbstractAdjoint):
     ForwardMode()
     """
 
-    def loop(self, time_loop: TimeLoop, clock: Tree, state: Tree, args: Tree, *, spans: int, steps: int | None) -> tuple[Tree, Tree]:
+    def loop(
+        self, time_loop: TimeLoop, clock: Tree, state: Tree, args: Tree, *, spans: int, steps: int | None
+    ) -> tuple[Tree, Tree]:
         return loop.run(time_loop, clock, state, args)
 
     @property

@@ -18,9 +18,10 @@ Tree = Any
 class TimeLoop(NamedTuple):
     """A loop `while more(args, k, clock): clock, state = step(args, k, clock, state)` for k = 0, 1, ...
 
-    `state` and the arrays of floats in `args` are differentiated, `clock` (times and counts) is not. Both functions are static and use no traced values
-    but their arguments. Under `vmap` all members of a batch go round together: a step must leave alone a member for which `more` is false.
-    `report(args, k, clock)`, if given, is called in each round of the forward loop only.
+    `state` and the arrays of floats in `args` are differentiated, `clock` (times and counts) is not. Both functions are
+    static and use no traced values but their arguments. Under `vmap` all members of a batch go round together: a step
+    must leave alone a member for which `more` is false. `report(args, k, clock)`, if given, is called in each round of
+    the forward loop only.
     """
 
     step: Callable[[Tree, Int[Array, ""], Tree, Tree], tuple[Tree, Tree]]
@@ -46,11 +47,13 @@ def run(loop: TimeLoop, clock: Tree, state: Tree, args: Tree) -> tuple[Tree, Tre
 
 
 def run_checkpointed(loop: TimeLoop, slots: int, clock: Tree, state: Tree, args: Tree) -> tuple[Tree, Tree]:
-    """The same loop with a reverse-mode derivative that stores `slots` states on the way and as many again while a segment is reversed.
+    """The same loop with a reverse-mode derivative that stores `slots` states on the way and as many again while a
+    segment is reversed.
 
-    The number of steps need not be known: whenever the store is full, every second state is dropped and the distance between stored states doubles. Up to
-    slots^2 / 2 steps are computed three times in all (forward, again from the stored state, and inside their own derivative); beyond that, runs of
-    steps between two states of a segment are computed again for each of their steps. There is no limit.
+    The number of steps need not be known: whenever the store is full, every second state is dropped and the distance
+    between stored states doubles. Up to slots^2 / 2 steps are computed three times in all (forward, again from the
+    stored state, and inside their own derivative); beyond that, runs of steps between two states of a segment are
+    computed again for each of their steps. There is no limit.
     """
     differentiable, rest = eqx.partition(args, eqx.is_inexact_array)
     arrays, static = eqx.partition(rest, eqx.is_array)
@@ -69,12 +72,15 @@ def _merge(static: Tree, parts: tuple[Tree, Tree]) -> Tree:
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _checkpointed(loop: TimeLoop, slots: int, clock: Tree, state: Tree, differentiable: Tree, arrays: Tree) -> tuple[Tree, Tree]:
+def _checkpointed(
+    loop: TimeLoop, slots: int, clock: Tree, state: Tree, differentiable: Tree, arrays: Tree
+) -> tuple[Tree, Tree]:
     return run(loop, clock, state, (differentiable, arrays))
 
 
 class _Store(NamedTuple):
-    """Every `stride`-th (clock, state) of the loop, and one slot more into which all others are written and forgotten."""
+    """Every `stride`-th (clock, state) of the loop, and one slot more into which all others are written and
+    forgotten."""
 
     entries: Tree
     stride: Int[Array, ""]
@@ -111,7 +117,9 @@ def _backward(loop: TimeLoop, slots: int, residuals: tuple, cotangents: tuple) -
     def pull_back(k: Array, entry: tuple, ct: tuple) -> tuple:
         """The cotangents of a step's state and of the arguments from those after the step."""
         clock, state = entry
-        _, pull = jax.vjp(lambda state, differentiable: loop.step((differentiable, arrays), k, clock, state)[1], state, differentiable)
+        _, pull = jax.vjp(
+            lambda state, differentiable: loop.step((differentiable, arrays), k, clock, state)[1], state, differentiable
+        )
         ct_state, ct_args = pull(ct[0])
         return ct_state, jax.tree.map(jnp.add, ct[1], ct_args)
 
@@ -119,7 +127,8 @@ def _backward(loop: TimeLoop, slots: int, residuals: tuple, cotangents: tuple) -
         index = (count - 1) // store.stride - done
         first = index * store.stride
         length = jnp.minimum(store.stride, count - first)
-        # States of the segment that fit are stored, `run` steps apart; 1 unless there are more than slots^2 steps or so.
+        # States of the segment that fit are stored, `run` steps apart; 1 unless there are more than slots^2 steps or
+        # so.
         run_length = (length + slots - 1) // slots
 
         def fill(i: Array, carry: tuple) -> tuple:
@@ -128,7 +137,9 @@ def _backward(loop: TimeLoop, slots: int, residuals: tuple, cotangents: tuple) -
             return entry, _write(entries, i, run_length, entry)
 
         start = _read(store.entries, index)
-        _, entries = lax.fori_loop(1, length, fill, (start, _write(_buffer(start, slots), jnp.zeros((), jnp.int32), run_length, start)))
+        _, entries = lax.fori_loop(
+            1, length, fill, (start, _write(_buffer(start, slots), jnp.zeros((), jnp.int32), run_length, start))
+        )
 
         def reverse(done: Array, ct: tuple) -> tuple:
             i = length - 1 - done
@@ -152,7 +163,8 @@ def _buffer(entry: Tree, slots: int) -> Tree:
 
 
 def _write(entries: Tree, k: Array, stride: Array, entry: Tree) -> Tree:
-    """`entry` number k into its slot, or into the last one where k is no multiple of the stride: cheaper than not to write."""
+    """`entry` number k into its slot, or into the last one where k is no multiple of the stride: cheaper than not to
+    write."""
     last = jax.tree.leaves(entries)[0].shape[0] - 1
     slot = jnp.where(k % stride == 0, k // stride, last)
     return jax.tree.map(lambda buffer, leaf: lax.dynamic_update_index_in_dim(buffer, leaf, slot, 0), entries, entry)

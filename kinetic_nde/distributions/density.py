@@ -1,7 +1,6 @@
 """A distribution given by cell averages."""
 
 from collections.abc import Callable
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -21,12 +20,14 @@ _TOLERATED = 1e-14
 
 
 class Density(eqx.Module):
-    """The density g of a distribution on a grid, as averages over the cells: `values`, of shape `grid.shape`, mass sum(values) dx.
+    """The density g of a distribution on a grid, as averages over the cells: `values`, of shape `grid.shape`, mass
+    sum(values) dx.
 
-    Between the averages the density is the parabola of the third-order reconstruction in each cell, kept from going below zero: moments, distribution
-    function, quantiles and samples are those of this piecewise parabola, exactly.
+    Between the averages the density is the parabola of the third-order reconstruction in each cell, kept from going
+    below zero: moments, distribution function, quantiles and samples are those of this piecewise parabola, exactly.
 
-    Raises `ValueError` if the shape is not the grid's, if a value is not finite or below -1e-14 of the largest, or if there is no mass.
+    Raises `ValueError` if the shape is not the grid's, if a value is not finite or below -1e-14 of the largest, or if
+    there is no mass.
 
     >>> grid = Grid(-8.0, 8.0, 400)
     >>> density = Density.gaussian(1.0, 0.5, grid)
@@ -42,19 +43,24 @@ class Density(eqx.Module):
             raise TypeError(f"a density lives on a kn.Grid, not {grid!r}")
         self.grid, self.values = grid, as_floating(values, "the averages of a density")
         if self.values.shape != grid.shape:
-            raise ValueError(f"a density on {grid.shape[0]} cells needs averages of shape {grid.shape}, got {self.values.shape}")
+            raise ValueError(
+                f"a density on {grid.shape[0]} cells needs averages of shape {grid.shape}, got {self.values.shape}"
+            )
         averages = self.values
         require(lambda: np.all(np.isfinite(averages)), lambda: "the averages of a density must be finite", averages)
         require(
             lambda: np.min(averages) >= -_TOLERATED * np.max(averages),
-            lambda: f"the averages of a density must not be negative, got {np.min(averages):.3g} in cell {np.argmin(averages)}",
+            lambda: (
+                f"the averages of a density must not be negative, got {np.min(averages):.3g} in cell {np.argmin(averages)}"
+            ),
             averages,
         )
         require(lambda: np.max(averages) > 0, lambda: "a density needs mass, got averages that are all zero", averages)
 
     @classmethod
     def from_function(cls, function: Callable[[Array], Array], grid: Grid, normalize: bool = False) -> "Density":
-        """Cell averages of `function(x)`, called with x of shape () by three-point Gauss quadrature; of mass 1 with `normalize=True`.
+        """Cell averages of `function(x)`, called with x of shape () by three-point Gauss quadrature; of mass 1 with
+        `normalize=True`.
 
         >>> Density.from_function(lambda x: x**2, Grid(0.0, 1.0, 4)).values[0]
         Array(0.02083333, dtype=float64)
@@ -66,12 +72,16 @@ class Density(eqx.Module):
         return cls(grid, values / (jnp.sum(values) * grid.width) if normalize else values)
 
     @classmethod
-    def from_samples(cls, samples: ArrayLike | list, grid: Grid, bandwidth: float | ArrayLike | None = None) -> "Density":
-        """Kernel density estimate of mass 1: a Gaussian of standard deviation `bandwidth` around each sample (M,), exact averages over the cells.
+    def from_samples(
+        cls, samples: ArrayLike | list, grid: Grid, bandwidth: float | ArrayLike | None = None
+    ) -> "Density":
+        """Kernel density estimate of mass 1: a Gaussian of standard deviation `bandwidth` around each sample (M,),
+        exact averages over the cells.
 
-        Kernels are mirrored at the ends of the grid, so that none of the mass is lost there. The default bandwidth is Silverman's,
-        0.9 min(std, IQR / 1.34) M^(-1/5); `bandwidth=0` is the histogram. Raises `ValueError` for samples that are empty, not finite or outside
-        the grid, for a negative bandwidth, and for the default bandwidth if all samples are equal.
+        Kernels are mirrored at the ends of the grid, so that none of the mass is lost there. The default bandwidth is
+        Silverman's, 0.9 min(std, IQR / 1.34) M^(-1/5); `bandwidth=0` is the histogram. Raises `ValueError` for samples
+        that are empty, not finite or outside the grid, for a negative bandwidth, and for the default bandwidth if all
+        samples are equal.
 
         >>> Density.from_samples([0.1, 0.2, 0.9], Grid(0.0, 1.0, 4), bandwidth=0).values.round(4)
         Array([2.6667, 0.    , 0.    , 1.3333], dtype=float64)
@@ -80,7 +90,8 @@ class Density(eqx.Module):
 
     @classmethod
     def gaussian(cls, mean: float | ArrayLike, std: float | ArrayLike, grid: Grid) -> "Density":
-        """The exact cell averages of a normal distribution; the mass beyond the grid is missing. `ValueError` unless std > 0."""
+        """The exact cell averages of a normal distribution; the mass beyond the grid is missing. `ValueError` unless
+        std > 0."""
         mean, std = as_floating(mean, "mean"), as_floating(std, "std")
         require(lambda: std > 0, lambda: f"a Gaussian needs std > 0, got {std}", std)
         z = (grid.faces - mean) / std
@@ -90,7 +101,8 @@ class Density(eqx.Module):
 
     @classmethod
     def uniform(cls, lower: float | ArrayLike, upper: float | ArrayLike, grid: Grid) -> "Density":
-        """The uniform distribution on [lower, upper], exact in each cell. `ValueError` unless the interval is increasing and inside the grid.
+        """The uniform distribution on [lower, upper], exact in each cell. `ValueError` unless the interval is
+        increasing and inside the grid.
 
         >>> Density.uniform(0.0, 0.5, Grid(0.0, 1.0, 4)).values
         Array([2., 2., 0., 0.], dtype=float64)
@@ -99,7 +111,9 @@ class Density(eqx.Module):
         tolerance = 1e-9 * grid.length
         require(
             lambda: lower < upper and lower >= grid.lower - tolerance and upper <= grid.upper + tolerance,
-            lambda: f"need lower < upper inside the grid [{grid.lower}, {grid.upper}], got lower={lower}, upper={upper}",
+            lambda: (
+                f"need lower < upper inside the grid [{grid.lower}, {grid.upper}], got lower={lower}, upper={upper}"
+            ),
             (lower, upper, grid),
         )
         faces = jnp.clip(grid.faces, lower, upper)
@@ -169,7 +183,11 @@ class Density(eqx.Module):
         Array(2., dtype=float64)
         """
         q = as_floating(q, "q")
-        require(lambda: np.all((np.asarray(q) >= 0) & (np.asarray(q) <= 1)), lambda: f"quantiles are of numbers in [0, 1], got {q}", q)
+        require(
+            lambda: np.all((np.asarray(q) >= 0) & (np.asarray(q) <= 1)),
+            lambda: f"quantiles are of numbers in [0, 1], got {q}",
+            q,
+        )
         return self.profile.quantile(q)
 
     def support(self, tail: float) -> tuple[Float[Array, ""], Float[Array, ""]]:
@@ -185,7 +203,8 @@ class Density(eqx.Module):
         return self.quantile(jax.random.uniform(key, (n,), self.values.dtype))
 
     def on(self, grid: Grid) -> "Density":
-        """The same distribution on another grid: the mass of each new cell is that of the parabolas in it, so that mass is conserved.
+        """The same distribution on another grid: the mass of each new cell is that of the parabolas in it, so that mass
+        is conserved.
 
         Raises `ValueError` if more than 1e-12 of the mass lies outside the new grid.
 
@@ -197,9 +216,9 @@ class Density(eqx.Module):
         inside = below[-1] - below[0]
         require(
             lambda: inside >= (1 - 1e-12) * self.mass,
-            lambda: f"the share {1 - float(inside / self.mass):.3g} of the mass is outside the new grid [{grid.lower}, {grid.upper}]",
+            lambda: (
+                f"the share {1 - float(inside / self.mass):.3g} of the mass is outside the new grid [{grid.lower}, {grid.upper}]"
+            ),
             (inside, self.mass),
         )
         return Density(grid, jnp.maximum(jnp.diff(below), 0) / grid.width)
-
-

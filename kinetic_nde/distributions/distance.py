@@ -1,30 +1,40 @@
 """Distances between distributions."""
 
+import functools
+
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._values import require
+from .._values import common_float, require
 from . import profile
 from .density import Density
 from .ensemble import Ensemble
 
-# Places across a cell between which the distribution function of a density is taken as linear: the error is that of cells 8 times finer.
+# Places across a cell between which the distribution function of a density is taken as linear: the error is that of
+# cells 8 times finer.
 _PARTS = 8
 
 
-def wasserstein(p: Density | Ensemble, q: Density | Ensemble, order: float = 1) -> Float[Array, ""]:
+def wasserstein(p: Density | Ensemble, q: Density | Ensemble, order: float | int = 1) -> Float[Array, ""]:
     """The Wasserstein distance W_p of two distributions in one dimension, in the unit of x:
 
         W_p^p = int_0^1 |F^{-1}(s) - G^{-1}(s)|^p ds,
 
-    each normalised to mass 1. The integral over the merged pieces of the two quantile functions is exact: for ensembles of any sizes to round-off, for a
-    density with its distribution function taken linear between 8 places in each cell. Raises `ValueError` for order < 1 and in more than one dimension.
+    each normalised to mass 1. The integral over the merged pieces of the two quantile functions is exact: for ensembles
+    of any sizes to round-off, for a density with its distribution function taken linear between 8 places in each cell.
+    Raises `ValueError` for order < 1 and in more than one dimension.
 
     >>> wasserstein(Ensemble([0.0, 1.0]), Ensemble([0.0, 3.0]))
     Array(1., dtype=float64)
     """
     require(lambda: order >= 1, lambda: f"the order of a Wasserstein distance is at least 1, got {order}", order)
-    dtype = jnp.result_type(_floats(p), _floats(q)) if _floats(p).dtype == _floats(q).dtype else jnp.zeros(()).dtype
+    return _distance(p, q, order)
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _distance(p: Density | Ensemble, q: Density | Ensemble, order: float | int) -> Array:
+    dtype = common_float(p, q)
     first, second = _pieces(p, dtype), _pieces(q, dtype)
     knots = jnp.sort(jnp.concatenate([first[0], second[0]]))
     left, right = knots[:-1], knots[1:]
@@ -37,12 +47,9 @@ def wasserstein(p: Density | Ensemble, q: Density | Ensemble, order: float = 1) 
     return jnp.where(positive, jnp.where(positive, cost, jnp.ones_like(cost)) ** (1 / order), jnp.zeros_like(cost))
 
 
-def _floats(p: Density | Ensemble) -> Array:
-    return p.values if isinstance(p, Density) else p.samples
-
-
 def _pieces(p: Density | Ensemble, dtype: jnp.dtype) -> tuple[Array, Array, Array]:
-    """The quantile function as linear pieces: knots s (k + 1,), and its values (k,) at the left and at the right end of each piece."""
+    """The quantile function as linear pieces: knots s (k + 1,), and its values (k,) at the left and at the right end of
+    each piece."""
     if isinstance(p, Ensemble):
         if p.dimension != 1:
             raise ValueError(f"wasserstein is for one dimension, got an ensemble of dimension {p.dimension}")
@@ -52,7 +59,9 @@ def _pieces(p: Density | Ensemble, dtype: jnp.dtype) -> tuple[Array, Array, Arra
     parts = p.profile
     cumulative = jnp.cumsum(p.values)
     start = jnp.concatenate([jnp.zeros(1, p.values.dtype), cumulative[:-1]])
-    below = (start[:, None] + parts.masses((places - 0.5).astype(p.values.dtype)) / p.grid.width).reshape(-1) / cumulative[-1]
+    below = (start[:, None] + parts.masses((places - 0.5).astype(p.values.dtype)) / p.grid.width).reshape(
+        -1
+    ) / cumulative[-1]
     # Rounding must not make the distribution function decrease, nor end elsewhere than at 1.
     below = jnp.clip(below, 0, 1).astype(dtype).at[-1].set(1.0)
     x = (p.grid.faces[:-1, None] + p.grid.width * places[None, :].astype(p.values.dtype)).reshape(-1).astype(dtype)
@@ -69,18 +78,18 @@ def _evaluate(pieces: tuple[Array, Array, Array], left: Array, right: Array) -> 
     return low[piece] + rate * (left - start), low[piece] + rate * (right - start)
 
 
-def _mean_power(a: Array, b: Array, order: float) -> Array:
+def _mean_power(a: Array, b: Array, order: float | int) -> Array:
     """The mean of |z|^p along the straight line from a to b, exact."""
     crossing = a * b < 0
     total = jnp.where(crossing, jnp.abs(a) + jnp.abs(b), jnp.ones_like(a))
     split = (_power(a, order + 1) + _power(b, order + 1)) / ((order + 1) * total)
     # Without a change of sign by quadrature: the closed form divides by b - a.
     nodes, weights = profile.gauss(8)
-    even = sum(float(w) * _power(0.5 * (a + b) + float(s) * (b - a), order) for s, w in zip(nodes, weights, strict=True))
+    even = sum(w * _power(0.5 * (a + b) + s * (b - a), order) for s, w in zip(nodes, weights, strict=True))
     return jnp.where(crossing, split, even)
 
 
-def _power(z: Array, order: float) -> Array:
+def _power(z: Array, order: float | int) -> Array:
     """|z|^order, whose derivative at 0 is 0."""
     away = z != 0
     return jnp.where(away, jnp.abs(jnp.where(away, z, jnp.ones_like(z))) ** order, jnp.zeros_like(z))

@@ -25,7 +25,9 @@ class Ensemble(eqx.Module):
     def __init__(self, samples: ArrayLike | list):
         self.samples = as_floating(samples, "samples")
         if self.samples.ndim not in (1, 2) or 0 in self.samples.shape:
-            raise ValueError(f"an ensemble needs samples of shape (M,) or (M, d) with M, d >= 1, got shape {self.samples.shape}")
+            raise ValueError(
+                f"an ensemble needs samples of shape (M,) or (M, d) with M, d >= 1, got shape {self.samples.shape}"
+            )
         require(lambda: np.all(np.isfinite(self.samples)), lambda: "samples must be finite", self.samples)
 
     @property
@@ -45,7 +47,8 @@ class Ensemble(eqx.Module):
 
     @property
     def variance(self) -> Float[Array, "*dd"]:
-        """The variance of the empirical distribution (divided by M, not by M - 1) for samples (M,), else the covariance (d, d)."""
+        """The variance of the empirical distribution (divided by M, not by M - 1) for samples (M,), else the covariance
+        (d, d)."""
         centred = self.samples - jnp.broadcast_to(self.mean, self.samples.shape)
         return jnp.mean(centred**2) if self.samples.ndim == 1 else centred.T @ centred / self.samples.shape[0]
 

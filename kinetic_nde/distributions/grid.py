@@ -15,7 +15,8 @@ from ..network.field import breakpoints
 class Grid(eqx.Module):
     """`cells` equal cells on [lower, upper]. The bounds are traced, the number of cells is static.
 
-    Raises `ValueError` for fewer than 3 cells (a third-order reconstruction needs three), and for bounds that are not finite or not increasing.
+    Raises `ValueError` for fewer than 3 cells (a third-order reconstruction needs three), and for bounds that are not
+    finite or not increasing.
 
     >>> grid = Grid(0.0, 1.0, 4)
     >>> grid.centers
@@ -26,7 +27,7 @@ class Grid(eqx.Module):
     upper: Float[Array, ""]
     cells: int = eqx.field(static=True)
 
-    def __init__(self, lower: Any, upper: Any, cells: int):
+    def __init__(self, lower: Any, upper: Any, cells: int | np.integer):
         self.lower, self.upper = as_floating(lower, "lower"), as_floating(upper, "upper")
         if self.lower.shape != () or self.upper.shape != ():
             raise ValueError(f"a grid's bounds are two numbers, got shapes {self.lower.shape} and {self.upper.shape}")
@@ -43,12 +44,12 @@ class Grid(eqx.Module):
         )
 
     @classmethod
-    def covering(cls, equation: Any, initial: Any, t1: Any, cells: int) -> "Grid":
+    def covering(cls, equation: Any, initial: Any, t1: Any, cells: int | np.integer) -> "Grid":
         """A grid that keeps all but 1e-12 of the mass of `initial`, a `Density` or an `Ensemble`, inside on [0, t1].
 
-        Characteristics of a mean field in one dimension do not cross, so the two that start at the ends of the data bound all others: they are
-        followed, and their extremes are the bounds. An end with a wall is the wall. Raises `ValueError` if anything is traced or if the
-        characteristics leave every bounded set before t1.
+        Characteristics of a mean field in one dimension do not cross, so the two that start at the ends of the data
+        bound all others: they are followed, and their extremes are the bounds. An end with a wall is the wall. Raises
+        `ValueError` if anything is traced or if the characteristics leave every bounded set before t1.
 
         >>> import kinetic_nde as kn
         >>> equation = kn.MeanField(kn.SimResNet(1.0, 0.0, kn.Identity()))
@@ -57,7 +58,9 @@ class Grid(eqx.Module):
         (True, True)
         """
         if not known(equation, initial, t1):
-            raise ValueError("Grid.covering follows trajectories and needs known values: call it outside jit, vmap and grad")
+            raise ValueError(
+                "Grid.covering follows trajectories and needs known values: call it outside jit, vmap and grad"
+            )
         ends = jnp.stack(initial.support(1e-12))
         t1 = float(t1)
         if not (np.isfinite(t1) and t1 >= 0):
@@ -102,7 +105,7 @@ class Grid(eqx.Module):
     def faces(self) -> Float[Array, " faces"]:
         """The cells + 1 ends of the cells; the first and the last are the bounds exactly."""
         share = jnp.arange(self.cells + 1, dtype=self.lower.dtype) / self.cells
-        return self.lower * (1 - share) + self.upper * share
+        return (self.lower + self.length * share).at[-1].set(self.upper)
 
     @property
     def centers(self) -> Float[Array, " cells"]:
@@ -132,7 +135,9 @@ def _paths(equation: Any, ends: Array, t1: float) -> Array:
         throw=False,
     )
     if solution.result != diffrax.RESULTS.successful:
-        raise ValueError(f"the characteristics from {ends} cannot be followed to t1={t1}: they grow without bound or the field is not finite")
+        raise ValueError(
+            f"the characteristics from {ends} cannot be followed to t1={t1}: they grow without bound or the field is not finite"
+        )
     return jnp.clip(solution.ys, low, high)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from jax.scipy.special import ndtr
 from jaxtyping import Array, ArrayLike, Float
 
-from .._values import as_floating, require
+from .._values import as_floating, known, require
 from .grid import Grid
 
 # Samples are taken in chunks, so that memory does not grow with samples times cells.
@@ -14,7 +14,8 @@ _CHUNK = 2048
 
 
 def silverman(samples: Float[Array, " m"]) -> Float[Array, ""]:
-    """Silverman's bandwidth 0.9 min(std, IQR / 1.34) M^(-1/5); the standard deviation alone where half of the samples are equal.
+    """Silverman's bandwidth 0.9 min(std, IQR / 1.34) M^(-1/5); the standard deviation alone where half of the samples
+    are equal.
 
     Raises `ValueError` if all samples are equal.
 
@@ -23,7 +24,9 @@ def silverman(samples: Float[Array, " m"]) -> Float[Array, ""]:
     """
     require(
         lambda: np.max(samples) > np.min(samples),
-        lambda: f"all samples equal {np.asarray(samples)[0]}: there is no scale for a bandwidth, give one (0 for the histogram)",
+        lambda: (
+            f"all samples equal {np.asarray(samples)[0]}: there is no scale for a bandwidth, give one (0 for the histogram)"
+        ),
         samples,
     )
     std = jnp.std(samples)
@@ -32,21 +35,31 @@ def silverman(samples: Float[Array, " m"]) -> Float[Array, ""]:
     return 0.9 * spread * samples.shape[0] ** -0.2
 
 
-def kernel_density(samples: ArrayLike | list, grid: Grid, bandwidth: float | ArrayLike | None) -> Float[Array, " cells"]:
+def kernel_density(
+    samples: ArrayLike | list, grid: Grid, bandwidth: float | ArrayLike | None
+) -> Float[Array, " cells"]:
     """The averages behind `Density.from_samples`."""
     samples = as_floating(samples, "samples")
     if samples.ndim != 1 or samples.size == 0:
-        raise ValueError(f"a density in one dimension needs samples of shape (M,) with M >= 1, got shape {samples.shape}")
+        raise ValueError(
+            f"a density in one dimension needs samples of shape (M,) with M >= 1, got shape {samples.shape}"
+        )
     require(lambda: np.all(np.isfinite(samples)), lambda: "samples must be finite", samples)
     tolerance = 1e-9 * grid.length
     require(
         lambda: np.min(samples) >= grid.lower - tolerance and np.max(samples) <= grid.upper + tolerance,
-        lambda: f"samples from {np.min(samples)} to {np.max(samples)} do not fit on the grid [{grid.lower}, {grid.upper}]",
+        lambda: (
+            f"samples from {np.min(samples)} to {np.max(samples)} do not fit on the grid [{grid.lower}, {grid.upper}]"
+        ),
         (samples, grid),
     )
     width = silverman(samples) if bandwidth is None else as_floating(bandwidth, "bandwidth")
-    require(lambda: width >= 0 and np.isfinite(width), lambda: f"a bandwidth must be finite and not negative, got {width}", width)
-    is_histogram = bandwidth is not None and not isinstance(width, jax.core.Tracer) and float(width) == 0
+    require(
+        lambda: width >= 0 and np.isfinite(width),
+        lambda: f"a bandwidth must be finite and not negative, got {width}",
+        width,
+    )
+    is_histogram = bandwidth is not None and known(width) and float(width) == 0
     mass = _histogram(samples, grid) if is_histogram else _smooth(samples, grid, width)
     return mass / grid.width
 
@@ -69,7 +82,11 @@ def _smooth(samples: Array, grid: Grid, width: Array) -> Array:
     def add(total: Array, chunk: tuple[Array, Array]) -> tuple[Array, None]:
         def below(face: Array) -> Array:
             x, weight = chunk
-            images = ndtr((face - x) / width) + ndtr((face - 2 * grid.lower + x) / width) + ndtr((face - 2 * grid.upper + x) / width)
+            images = (
+                ndtr((face - x) / width)
+                + ndtr((face - 2 * grid.lower + x) / width)
+                + ndtr((face - 2 * grid.upper + x) / width)
+            )
             return jnp.sum(weight * images)
 
         return total + jax.vmap(below)(faces), None

@@ -1,6 +1,7 @@
 """A density between its averages: one non-negative parabola per cell, and its integrals."""
 
-from typing import NamedTuple
+import functools
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +12,10 @@ from .grid import Grid
 from .reconstruction import CWENO3, ghosts, threshold, unit
 
 
-def gauss(points: int) -> tuple[np.ndarray, np.ndarray]:
+def gauss(points: int) -> tuple[list[float], list[float]]:
     """Nodes in [-1/2, 1/2] and weights of sum 1: exact for polynomials of degree 2 points - 1."""
     nodes, weights = np.polynomial.legendre.leggauss(points)
-    return 0.5 * nodes, 0.5 * weights
+    return (0.5 * nodes).tolist(), (0.5 * weights).tolist()
 
 
 class Profile(NamedTuple):
@@ -25,21 +26,25 @@ class Profile(NamedTuple):
     slope: Float[Array, " cells"]
     curvature: Float[Array, " cells"]
 
-    def at(self, s: Float[Array, ""]) -> Float[Array, " cells"]:
+    def at(self, s: float | Float[Array, ""]) -> Float[Array, " cells"]:
         """The values at the same place s of each cell."""
         return self.average + s * self.slope + (s**2 - 1 / 12) * self.curvature
 
+    @functools.partial(jax.jit, static_argnums=1)
     def moment(self, k: int, centre: float | Float[Array, ""] = 0.0) -> Float[Array, ""]:
         """int (x - centre)^k P dx, exact."""
         nodes, weights = gauss((k + 4) // 2)
         x = self.grid.centers - centre
-        parts = [w * jnp.sum((x + s * self.grid.width) ** k * self.at(jnp.asarray(s, x.dtype))) for s, w in zip(nodes, weights, strict=True)]
+        parts = [w * jnp.sum((x + s * self.grid.width) ** k * self.at(s)) for s, w in zip(nodes, weights, strict=True)]
         return sum(parts[1:], parts[0]) * self.grid.width
 
     def masses(self, edges: Float[Array, " k"]) -> Float[Array, "cells k"]:
         """The mass of each cell from its left end to the places `edges` in [-1/2, 1/2] across it."""
-        return self.grid.width * jax.vmap(_integral, (None, None, None, 0), 1)(self.average, self.slope, self.curvature, edges)
+        return self.grid.width * jax.vmap(_integral, (None, None, None, 0), 1)(
+            self.average, self.slope, self.curvature, edges
+        )
 
+    @jax.jit
     def below(self, x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
         """int_{-inf}^x P."""
         x = jnp.asarray(x, self.average.dtype)
@@ -49,42 +54,55 @@ class Profile(NamedTuple):
         start = jnp.concatenate([jnp.zeros(1, x.dtype), jnp.cumsum(self.average)])[cell]
         return self.grid.width * (start + _integral(self.average[cell], self.slope[cell], self.curvature[cell], s))
 
+    @jax.jit
     def quantile(self, q: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """The x below which the share q of the mass lies."""
         cumulative = jnp.concatenate([jnp.zeros(1, q.dtype), jnp.cumsum(self.average)])
         target = q * cumulative[-1]
-        cell = jnp.clip(jnp.searchsorted(cumulative, jax.lax.stop_gradient(target), side="left") - 1, 0, self.grid.cells - 1)
+        cell = jnp.clip(
+            jnp.searchsorted(cumulative, jax.lax.stop_gradient(target), side="left") - 1, 0, self.grid.cells - 1
+        )
         average, slope, curvature = self.average[cell], self.slope[cell], self.curvature[cell]
         rest = target - cumulative[cell]
 
-        def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+        def halve(_: Any, ends: tuple[Array, Array]) -> tuple[Array, Array]:
             low, high = ends
             middle = 0.5 * (low + high)
             left = _integral(average, slope, curvature, middle) < rest
             return jnp.where(left, middle, low), jnp.where(left, high, middle)
 
-        # P is not negative, so its integral is monotone: bisection cannot fail, and one Newton step after it carries the derivative.
-        ends = jax.lax.stop_gradient(jax.lax.fori_loop(0, jnp.finfo(q.dtype).nmant + 2, halve, (jnp.full_like(q, -0.5), jnp.full_like(q, 0.5))))
+        # P is not negative, so its integral is monotone: bisection cannot fail, and one Newton step after it carries
+        # the derivative.
+        ends = jax.lax.stop_gradient(
+            jax.lax.fori_loop(0, jnp.finfo(q.dtype).nmant + 2, halve, (jnp.full_like(q, -0.5), jnp.full_like(q, 0.5)))
+        )
         s = jnp.where(target > 0, ends[1], ends[0])
         height = jax.lax.stop_gradient(average + s * slope + (s**2 - 1 / 12) * curvature)
         error = _integral(average, slope, curvature, s) - rest
-        s = s - jnp.where(height > 0, error / jnp.where(height > 0, height, jnp.ones_like(height)), jnp.zeros_like(error))
+        s = s - jnp.where(
+            height > 0, error / jnp.where(height > 0, height, jnp.ones_like(height)), jnp.zeros_like(error)
+        )
         return self.grid.lower + (cell.astype(q.dtype) + 0.5 + jnp.clip(s, -0.5, 0.5)) * self.grid.width
 
 
+@jax.jit
 def reconstruct(grid: Grid, averages: Float[Array, " cells"]) -> Profile:
     """The solver's own third-order reconstruction, drawn towards the average where it would go below zero."""
     scale = unit(jnp.sum(averages) * grid.width, grid.length)
     before, after = ghosts(averages)
+    u = averages / scale
     difference = jnp.diff(jnp.concatenate([before[None], averages, after[None]])) / scale
-    slope, curvature = (scale * part for part in CWENO3()(difference[:-1], difference[1:], threshold(grid.cells)))
-    lowest = _minimum(averages, slope, curvature)
+    slope, curvature = CWENO3()(difference[:-1], difference[1:], threshold(grid.cells))
+    lowest = _minimum(u, slope, curvature)
     sinks = lowest < 0
-    depth = jnp.where(sinks, averages - lowest, jnp.ones_like(averages))
-    share = jnp.where(sinks, jnp.clip(averages / depth, 0, 1), jnp.ones_like(averages))
-    return Profile(grid, averages, share * slope, share * curvature)
+    # Cells too empty to have a shape are flat: dividing by what is in them would overflow in float32.
+    shaped = sinks & (u > jnp.finfo(u.dtype).eps ** 2)
+    share = jnp.where(shaped, u, jnp.zeros_like(u)) / jnp.where(shaped, u - lowest, jnp.ones_like(u))
+    share = jnp.where(sinks, share, jnp.ones_like(u))
+    return Profile(grid, averages, scale * share * slope, scale * share * curvature)
 
 
+@jax.jit
 def dirac(x: Float[Array, ""], grid: Grid) -> Float[Array, " cells"]:
     """Averages of mass 1 in the two cells around x whose parabolas have the mean x."""
     place = (x - grid.lower) / grid.width - 0.5
@@ -97,7 +115,7 @@ def dirac(x: Float[Array, ""], grid: Grid) -> Float[Array, " cells"]:
     def excess(share: Array) -> Array:
         return (reconstruct(grid, averages(share)).moment(1) - x) / grid.width
 
-    def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+    def halve(_: Any, ends: tuple[Array, Array]) -> tuple[Array, Array]:
         middle = 0.5 * (ends[0] + ends[1])
         below = excess(middle) < 0
         return jnp.where(below, middle, ends[0]), jnp.where(below, ends[1], middle)

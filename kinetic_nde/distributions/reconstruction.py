@@ -8,14 +8,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-# The width over which a density is expected to vary, as a share of the domain; it fixes when differences count as steep.
+# The width over which a density is expected to vary, as a share of the domain; it fixes when differences count as
+# steep.
 _FEATURES_PER_DOMAIN = 20
 
 
 def unit(total: Float[Array, ""], length: Float[Array, ""]) -> Float[Array, ""]:
-    """The unit in which averages are reconstructed: mass / l for a density whose integral is `total`, l = (width of the domain) / 20.
+    """The unit in which averages are reconstructed: mass / l for a density whose integral is `total`, l = (width of the
+    domain) / 20.
 
-    In this unit, with steepness compared with `threshold`, nothing changes when x or g are given in other units. A constant for differentiation.
+    In this unit, with steepness compared with `threshold`, nothing changes when x or g are given in other units. A
+    constant for differentiation.
     """
     scale = jnp.abs(total) * _FEATURES_PER_DOMAIN / length
     # Never below the smallest normal number: averages that vanish everywhere would give 0 / 0.
@@ -23,28 +26,33 @@ def unit(total: Float[Array, ""], length: Float[Array, ""]) -> Float[Array, ""]:
 
 
 def threshold(cells: int) -> float:
-    """epsilon = (dx / l)^2, the squared difference from which data count as steep. Unless it falls like dx^2 the order on smooth data is lost."""
+    """epsilon = (dx / l)^2, the squared difference from which data count as steep. Unless it falls like dx^2 the order
+    on smooth data is lost."""
     return (_FEATURES_PER_DOMAIN / cells) ** 2
 
 
 class AbstractReconstruction(eqx.Module):
-    """A polynomial P(s) = u + slope s + curvature (s^2 - 1/12), s in [-1/2, 1/2], in each cell, whose average is the cell's average u."""
+    """A polynomial P(s) = u + slope s + curvature (s^2 - 1/12), s in [-1/2, 1/2], in each cell, whose average is the
+    cell's average u."""
 
     @abc.abstractmethod
     def __call__(
         self, backward: Float[Array, "*n"], forward: Float[Array, "*n"], epsilon: float
     ) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
-        """Slope and curvature from the undivided differences to the left and to the right neighbour, pointwise, of averages in their `unit`."""
+        """Slope and curvature from the undivided differences to the left and to the right neighbour, pointwise, of
+        averages in their `unit`."""
 
 
 class CWENO3(AbstractReconstruction):
-    """Third-order central WENO: a convex combination of the two linear polynomials and of what they lack of the optimal parabola,
+    """Third-order central WENO: a convex combination of the two linear polynomials and of what they lack of the optimal
+    parabola,
 
         P = w_L P_L + w_R P_R + w_0 P_0,   P_0 = (P_opt - (1 - C0) / 2 (P_L + P_R)) / C0,
         w_k ~ C_k / (epsilon + I_k)^2,     I_L = dl^2, I_R = dr^2, I_0 = c1^2 + (13 / 3) (c2 / (2 C0))^2,
 
-    with c1 = (dl + dr) / 2, c2 = dr - dl. The whole parabola on smooth data, the flatter line next to a jump. `c0` in (0, 1) is the weight C0.
-    Levy, Puppo, Russo (2000); Cravero, Puppo, Semplice, Visconti (2018), doi:10.1090/mcom/3273. Raises `ValueError` for c0 outside (0, 1).
+    with c1 = (dl + dr) / 2, c2 = dr - dl. The whole parabola on smooth data, the flatter line next to a jump. `c0` in
+    (0, 1) is the weight C0. Levy, Puppo, Russo (2000); Cravero, Puppo, Semplice, Visconti (2018),
+    doi:10.1090/mcom/3273. Raises `ValueError` for c0 outside (0, 1).
 
     >>> CWENO3()(jnp.array(1.0), jnp.array(3.0), 1e30)  # everything counts as smooth: the optimal parabola
     (Array(2., dtype=float64), Array(1., dtype=float64))
@@ -65,8 +73,8 @@ class CWENO3(AbstractReconstruction):
 def _numerators(c0: float, epsilon: float, backward: Array, forward: Array) -> tuple[Array, ...]:
     """Indicators epsilon + I_k and the weights before they are divided by their sum, in the order left, right, centre.
 
-    All three are multiplied through by the other two indicators squared, so that one division is enough. In their `unit` the indicators lie between
-    (dx / l)^2 and about (l / dx)^2: their fourth powers stay inside float32.
+    All three are multiplied through by the other two indicators squared, so that one division is enough. In their
+    `unit` the indicators lie between (dx / l)^2 and about (l / dx)^2: their fourth powers stay inside float32.
     """
     half, second = 0.5 * (backward + forward), forward - backward
     left, right = epsilon + backward**2, epsilon + forward**2
@@ -86,8 +94,8 @@ def _combine(c0: float, epsilon: float, backward: Array, forward: Array) -> tupl
 
 @_combine.defjvp
 def _combine_jvp(c0: float, epsilon: float, primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple:
-    # By logarithmic derivatives: dw_k = w_k (e_k - sum_j w_j e_j), e_k = -2 dI_k / I_k. Autodiff's own rule squares the denominator, which
-    # underflows in float32 on flat data and overflows on spikes, and gives NaN.
+    # By logarithmic derivatives: dw_k = w_k (e_k - sum_j w_j e_j), e_k = -2 dI_k / I_k. Autodiff's own rule squares the
+    # denominator, which underflows in float32 on flat data and overflows on spikes, and gives NaN.
     backward, forward = primals
     d_backward, d_forward = tangents
     half, second = 0.5 * (backward + forward), forward - backward
@@ -101,13 +109,21 @@ def _combine_jvp(c0: float, epsilon: float, primals: tuple[Array, Array], tangen
     mean = left * e_left + right * e_right + centre * e_centre
     d_left, d_right, d_centre = left * (e_left - mean), right * (e_right - mean), centre * (e_centre - mean)
     slope = left * backward + right * forward + centre * half
-    d_slope = left * d_backward + right * d_forward + centre * d_half + d_left * backward + d_right * forward + d_centre * half
+    d_slope = (
+        left * d_backward
+        + right * d_forward
+        + centre * d_half
+        + d_left * backward
+        + d_right * forward
+        + d_centre * half
+    )
     d_curvature = (centre * d_second + d_centre * second) * (0.5 / c0)
     return (slope, centre * second * (0.5 / c0)), (d_slope, d_curvature)
 
 
 def ghosts(averages: Float[Array, " n"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """The averages of one cell beyond either end, on the parabola through the last three: mirrored values would cost an order there."""
+    """The averages of one cell beyond either end, on the parabola through the last three: mirrored values would cost an
+    order there."""
     before = 3 * averages[0] - 3 * averages[1] + averages[2]
     after = 3 * averages[-1] - 3 * averages[-2] + averages[-3]
     return before, after

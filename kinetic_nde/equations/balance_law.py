@@ -19,8 +19,8 @@ class AbstractBalanceLaw(eqx.Module):
 
         d_t g + div(v(t, x) g) = right-hand side,
 
-    Eq. (23) of Herty, Trimborn, Visconti (2021) with F(u, t, x) = v(t, x) u. An equation says what happens at a point; how it is solved is the business
-    of a method.
+    Eq. (23) of Herty, Trimborn, Visconti (2021) with F(u, t, x) = v(t, x) u. An equation says what happens at a point;
+    how it is solved is the business of a method.
     """
 
     field: eqx.AbstractVar[Any]
@@ -36,11 +36,14 @@ class AbstractBalanceLaw(eqx.Module):
 
 
 def as_field(field: Any) -> Any:
-    """`field` if it can be a velocity field; `TypeError` if it cannot be called, `ValueError` if it is a function that hides traced values."""
+    """`field` if it can be a velocity field; `TypeError` if it cannot be called, `ValueError` if it is a function that
+    hides traced values."""
     if not callable(field):
         raise TypeError(f"a field is a kn.SimResNet or an eqx.Module called as field(t, x), not {field!r}")
     if not isinstance(field, eqx.Module) and not known(captured(field)):
-        raise ValueError(f"the field {field!r} closes over traced values: make it an eqx.Module with __call__(self, t, x) that holds them as fields")
+        raise ValueError(
+            f"the field {field!r} closes over traced values: make it an eqx.Module with __call__(self, t, x) that holds them as fields"
+        )
     return field
 
 
@@ -54,6 +57,15 @@ def as_walls(walls: Any) -> Walls | None:
     for wall in (low, high):
         if wall is not None and wall.shape != ():
             raise ValueError(f"in one dimension a wall is a number, got shape {wall.shape}")
-        require(lambda wall=wall: wall is None or np.isfinite(wall), lambda wall=wall: f"a wall must be finite (None for an open end), got {wall}", wall)
-    require(lambda: low is None or high is None or jnp.all(low < high), lambda: f"walls need lo < hi, got ({low}, {high})", low, high)
+        require(
+            lambda wall=wall: wall is None or np.isfinite(wall),
+            lambda wall=wall: f"a wall must be finite (None for an open end), got {wall}",
+            wall,
+        )
+    require(
+        lambda: low is None or high is None or jnp.all(low < high),
+        lambda: f"walls need lo < hi, got ({low}, {high})",
+        low,
+        high,
+    )
     return (low, high)

@@ -16,12 +16,14 @@ class MeanField(AbstractBalanceLaw):
 
     Eqs. (3) and (8) of Herty, Trimborn, Visconti (2021).
 
-    - `field`: v, a `SimResNet` or any `eqx.Module` called as `field(t, x)`; in one dimension x and v are numbers. The divergence is autodiff's unless the field
-      has a method `divergence(t, x)`. A field with an attribute `autonomous` that is true promises not to depend on t.
-    - `walls`: (lo, hi), either may be None. Mass pushed against a wall stays there. An end without a wall is open: mass leaves, nothing comes in.
+    - `field`: v, a `SimResNet` or any `eqx.Module` called as `field(t, x)`; in one dimension x and v are numbers. The
+      divergence is autodiff's unless the field has a method `divergence(t, x)`. A field with an attribute `autonomous`
+      that is true promises not to depend on t.
+    - `walls`: (lo, hi), either may be None. Mass pushed against a wall stays there. An end without a wall is open: mass
+      leaves, nothing comes in.
 
-    Raises `TypeError` for a field that cannot be called, `ValueError` for walls that are not finite or not increasing and for a function that closes over
-    traced values.
+    Raises `TypeError` for a field that cannot be called, `ValueError` for walls that are not finite or not increasing
+    and for a function that closes over traced values.
 
     >>> from kinetic_nde.network.activations import Tanh
     >>> from kinetic_nde.network.simresnet import SimResNet

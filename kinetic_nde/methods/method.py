@@ -27,7 +27,7 @@ class Options(NamedTuple):
 
     adjoint: AbstractAdjoint
     key: PRNGKeyArray | None
-    max_steps: Int[Array, ""] | None
+    max_steps: int | None
     progress: bool
 
 
@@ -61,7 +61,8 @@ class Spans(NamedTuple):
 
 
 def spans(field: Any, times: Times) -> Spans:
-    """Cuts [t0, t1] at each event. Breakpoints outside give spans of length 0, so that the number of spans is static."""
+    """Cuts [t0, t1] at each event. Breakpoints outside give spans of length 0, so that the number of spans is
+    static."""
     jumps = np.asarray(breakpoints(field))
     t0, t1 = times.t0, times.t1
     events = [t1[None]] if times.saveat is None else [times.saveat, t1[None]]

@@ -17,13 +17,16 @@ from .result import from_diffrax
 
 
 class Particles(AbstractMethod):
-    """The neural ODE dx/dt = v(t, x) for each sample of an ensemble, Eq. (2) of Herty, Trimborn, Visconti (2021), by diffrax.
+    """The neural ODE dx/dt = v(t, x) for each sample of an ensemble, Eq. (2) of Herty, Trimborn, Visconti (2021), by
+    diffrax.
 
     - `solver`: any of diffrax's solvers for ordinary differential equations; Tsitouras' 5(4) by default.
-    - `rtol`, `atol`: tolerances of a step; `atol` is in units of the spread of the initial samples, so that a change of units changes nothing.
+    - `rtol`, `atol`: tolerances of a step; `atol` is in units of the spread of the initial samples, so that a change of
+      units changes nothing.
 
-    A particle at a wall has outward velocity zero, and leaves when the field turns round. Particles share their steps, which end at the breakpoints of the
-    field. Raises `ValueError` for tolerances that are not positive and for particles that start outside the walls.
+    A particle at a wall has outward velocity zero, and leaves when the field turns round. Particles share their steps,
+    which end at the breakpoints of the field. Raises `ValueError` for tolerances that are not positive and for
+    particles that start outside the walls.
 
     >>> Particles(rtol=1e-6).rtol
     Array(1.e-06, dtype=float64)
@@ -44,14 +47,18 @@ class Particles(AbstractMethod):
         if equation.walls is not None and initial.dimension != 1:
             raise ValueError(f"walls (lo, hi) are for one dimension, the ensemble has {initial.dimension}")
         shape = initial.samples.shape[1:]
-        out = jax.eval_shape(equation.velocity, jnp.zeros(()), jax.ShapeDtypeStruct(shape, initial.samples.dtype))
+        out = jax.eval_shape(equation.field, jnp.zeros(()), jax.ShapeDtypeStruct(shape, initial.samples.dtype))
         if getattr(out, "shape", None) != shape:
             raise ValueError(f"for particles of shape {shape} the field must give velocities of that shape, got {out}")
-        low, high = equation.walls or (None, None)
         samples = initial.samples
-        for wall, outside in ((low, lambda: jnp.any(samples < low)), (high, lambda: jnp.any(samples > high))):
+        for wall, beyond in zip(equation.walls or (), (jnp.less, jnp.greater), strict=False):
             if wall is not None:
-                require(lambda outside=outside: not outside(), lambda wall=wall: f"some particles start beyond the wall at {wall}", wall, samples)
+                require(
+                    lambda wall=wall, beyond=beyond: not jnp.any(beyond(samples, wall)),
+                    lambda wall=wall: f"some particles start beyond the wall at {wall}",
+                    wall,
+                    samples,
+                )
 
     def integrate(self, equation: AbstractBalanceLaw, initial: Ensemble, times: Times, options: Options) -> Integrated:
         samples = initial.samples
@@ -60,13 +67,15 @@ class Particles(AbstractMethod):
         size = jnp.where(size > 0, size, jnp.ones_like(size))
         # A tolerance below the resolution of the type would reject every step.
         eps = float(jnp.finfo(samples.dtype).eps)
-        controller = diffrax.PIDController(rtol=jnp.maximum(self.rtol, 10 * eps), atol=jnp.maximum(self.atol, eps) * size)
+        controller = diffrax.PIDController(
+            rtol=jnp.maximum(self.rtol, 10 * eps), atol=jnp.maximum(self.atol, eps) * size
+        )
         jumps = breakpoints(equation.field)
         if jumps:
             controller = diffrax.ClipStepSizeController(controller, jump_ts=jnp.asarray(jumps, samples.dtype))
         saveat = times.t1[None] if times.saveat is None else jnp.concatenate([times.saveat, times.t1[None]])
         solution = diffrax.diffeqsolve(
-            diffrax.ODETerm(lambda t, x, equation: jax.vmap(lambda point: equation.velocity(t, point))(_inside(x, equation.walls))),
+            diffrax.ODETerm(lambda t, x, equation: jax.vmap(lambda point: equation.velocity(t, point))(x)),
             self.solver if equation.walls is None else _BetweenWalls(self.solver, equation.walls),
             times.t0,
             times.t1,
@@ -85,7 +94,12 @@ class Particles(AbstractMethod):
         paths = _inside(solution.ys, equation.walls)
         saved = paths if times.saveat is None else paths[:-1]
         stats = {"steps": solution.stats["num_accepted_steps"], "rejected_steps": solution.stats["num_rejected_steps"]}
-        return Integrated(jax.vmap(Ensemble)(saved), Ensemble(paths[-1]), stats, from_diffrax(solution.result, jnp.all(jnp.isfinite(paths[-1]))))
+        return Integrated(
+            jax.vmap(Ensemble)(saved),
+            Ensemble(paths[-1]),
+            stats,
+            from_diffrax(solution.result, jnp.all(jnp.isfinite(paths[-1]))),
+        )
 
 
 def _inside(x: Array, walls: Walls | None) -> Array:
@@ -95,9 +109,9 @@ def _inside(x: Array, walls: Walls | None) -> Array:
 class _BetweenWalls(diffrax.AbstractWrappedSolver):
     """A solver whose steps end inside the walls.
 
-    What is at a wall when a step begins has its outward velocity set to zero in all stages: it stays exactly, and its velocity is continuous when the field
-    turns round. What comes to a wall during a step moves on with the velocity at the wall and is put back at the end: no stage sees a jump, so no step
-    is rejected for each particle that arrives.
+    What is at a wall when a step begins has its outward velocity set to zero in all stages: it stays exactly, and its
+    velocity is continuous when the field turns round. What comes to a wall during a step moves on through it and is put
+    back at the end: no stage sees a jump, so no step is rejected for each particle that arrives.
     """
 
     solver: diffrax.AbstractERK
@@ -108,7 +122,7 @@ class _BetweenWalls(diffrax.AbstractWrappedSolver):
         return self.solver.term_structure
 
     @property
-    def interpolation_cls(self) -> Any:
+    def interpolation_cls(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         return self.solver.interpolation_cls
 
     def order(self, terms: Any) -> int | None:
@@ -136,5 +150,7 @@ class _BetweenWalls(diffrax.AbstractWrappedSolver):
             return v if high is None else jnp.where(y0 >= high, jnp.minimum(v, 0), v)
 
         # The stage kept from the last step was taken with that step's velocity: compute it again.
-        y1, error, dense, state, result = self.solver.step(diffrax.ODETerm(velocity), t0, t1, y0, args, solver_state, True)
+        y1, error, dense, state, result = self.solver.step(
+            diffrax.ODETerm(velocity), t0, t1, y0, args, solver_state, True
+        )
         return _inside(y1, self.walls), error, dense, state, result

@@ -39,7 +39,8 @@ _bar = _Bar()
 
 
 def report(k: Int[Array, ""], share: Float[Array, ""]) -> None:
-    """Shows which share of the time has passed, the slowest member's under `vmap`, in every hundredth round k of a loop."""
+    """Shows which share of the time has passed, the slowest member's under `vmap`, in every hundredth round k of a
+    loop."""
     share = slowest_member(jnp.nan_to_num(jnp.clip(share, 0, 1)))
     jax.lax.cond(k % _EVERY == 0, lambda: jax.debug.callback(_bar.show, share), lambda: None)
 

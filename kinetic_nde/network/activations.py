@@ -13,8 +13,9 @@ from jaxtyping import Array, Float
 class AbstractActivation(eqx.Module):
     """A function sigma: R -> R that acts on each component.
 
-    A subclass gives the value, the derivative (used for the divergence of the network's velocity, so that no autodiff runs in a hot loop), the
-    zeros in an interval (the candidates for clusters, Proposition 1) and the Lipschitz constant (Theorem 1).
+    A subclass gives the value, the derivative (used for the divergence of the network's velocity, so that no autodiff
+    runs in a hot loop), the zeros in an interval (the candidates for clusters, Proposition 1) and the Lipschitz
+    constant (Theorem 1).
     """
 
     @property
@@ -32,7 +33,8 @@ class AbstractActivation(eqx.Module):
 
     @abc.abstractmethod
     def zeros(self, lower: float, upper: float) -> Float[Array, " zeros"]:
-        """The zeros in [lower, upper], increasing. Of an interval of zeros, only an end that lies inside [lower, upper]."""
+        """The zeros in [lower, upper], increasing. Of an interval of zeros, only an end that lies inside [lower,
+        upper]."""
 
 
 class Identity(AbstractActivation):
@@ -146,8 +148,9 @@ class GrowingCosine(AbstractActivation):
 class GeneralizedGamma(AbstractActivation):
     """sigma(z) = -((z / c)^delta - 1) z / delta for z > 0, and 0 elsewhere.
 
-    The drift whose Fokker-Planck steady state with K(x) = x is a generalised Gamma distribution (correction C9 of the paper's sigma_N).
-    `delta` in (0, 1) and `c` > 0 are fixed numbers and not trained. Raises `ValueError` outside these ranges.
+    The drift whose Fokker-Planck steady state with K(x) = x is a generalised Gamma distribution (correction C9 of the
+    paper's sigma_N). `delta` in (0, 1) and `c` > 0 are fixed numbers and not trained. Raises `ValueError` outside these
+    ranges.
 
     >>> GeneralizedGamma(delta=0.5, c=2.0).zeros(0.1, 10.0)
     Array([2.], dtype=float64)
@@ -176,7 +179,8 @@ class GeneralizedGamma(AbstractActivation):
         return _inside([0.0, self.c], lower, upper)
 
     def _power(self, z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-        # The inner `where` keeps the power's derivative finite for z <= 0, where the outer one discards its value but not a NaN.
+        # The inner `where` keeps the power's derivative finite for z <= 0, where the outer one discards its value but
+        # not a NaN.
         return (jnp.where(z > 0, z, jnp.ones_like(z)) / self.c) ** self.delta
 
 

@@ -18,7 +18,8 @@ def _parameters(field: Any) -> list[AbstractParameter]:
 
 
 def breakpoints(field: Any) -> tuple[float, ...]:
-    """The times, increasing, at which a parameter anywhere in the field jumps or has a kink, or that the field itself names."""
+    """The times, increasing, at which a parameter anywhere in the field jumps or has a kink, or that the field itself
+    names."""
     named = tuple(getattr(field, "breakpoints", ()))
     return tuple(sorted({*named, *(t for parameter in _parameters(field) for t in parameter.breakpoints)}))
 
@@ -29,12 +30,14 @@ def frozen(field: Any, t: Float[ArrayLike, ""]) -> Any:
 
 
 def autonomous(field: Any) -> bool:
-    """Whether the field promises not to depend on t between its breakpoints, by an attribute `autonomous`. No promise costs time only."""
+    """Whether the field promises not to depend on t between its breakpoints, by an attribute `autonomous`. No promise
+    costs time only."""
     return bool(getattr(field, "autonomous", False))
 
 
 def divergence(field: Any, t: Float[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, ""]:
-    """div v(t, x) at one point: the field's own method `divergence` if it has one, else the trace of autodiff's Jacobian."""
+    """div v(t, x) at one point: the field's own method `divergence` if it has one, else the trace of autodiff's
+    Jacobian."""
     if hasattr(field, "divergence"):
         return field.divergence(t, x)
     jacobian = jax.jacfwd(lambda point: field(t, point))(x)

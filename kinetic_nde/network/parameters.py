@@ -18,8 +18,9 @@ from .._values import as_floating, known, require
 class AbstractParameter(eqx.Module):
     """A weight or bias as a function of time: `parameter(t)`.
 
-    `breakpoints` are the times at which it is not smooth: solvers end a step there. `frozen(t)` is the parameter as it is on the piece that holds t;
-    solvers freeze at the middle of a span between two breakpoints, so that no stage of a step can read the next layer.
+    `breakpoints` are the times at which it is not smooth: solvers end a step there. `frozen(t)` is the parameter as it
+    is on the piece that holds t; solvers freeze at the middle of a span between two breakpoints, so that no stage of a
+    step can read the next layer.
     """
 
     @property
@@ -50,7 +51,7 @@ class Constant(AbstractParameter):
 
     value: Float[Array, "*shape"]
 
-    def __init__(self, value: ArrayLike | list):
+    def __init__(self, value: Any):
         self.value = as_floating(value, "a parameter's value")
         _require_finite(self.value)
 
@@ -70,10 +71,12 @@ class Constant(AbstractParameter):
 
 
 class PiecewiseConstant(AbstractParameter):
-    """One value per layer: `values[k]` on [times[k], times[k + 1]), the last one held for ever and the first one also before its time.
+    """One value per layer: `values[k]` on [times[k], times[k + 1]), the last one held for ever and the first one also
+    before its time.
 
-    `times` (L,), increasing, are the left ends of the layers: fixed data, no leaves of the module, so that gradients and optimisers leave them alone.
-    `values` (L, ...) are trained. Raises `ValueError` if the times are not known, finite and increasing or if the lengths differ.
+    `times` (L,), increasing, are the left ends of the layers: fixed data, no leaves of the module, so that gradients
+    and optimisers leave them alone. `values` (L, ...) are trained. Raises `ValueError` if the times are not known,
+    finite and increasing or if the lengths differ.
 
     >>> w = PiecewiseConstant([0.0, 1.0], [-1.0, 2.0])
     >>> w(0.5), w(1.0)
@@ -104,7 +107,8 @@ class PiecewiseConstant(AbstractParameter):
 
 
 class Interpolated(AbstractParameter):
-    """Linear between `values[k]` at `times[k]`, the end values held outside. Same arguments and errors as `PiecewiseConstant`.
+    """Linear between `values[k]` at `times[k]`, the end values held outside. Same arguments and errors as
+    `PiecewiseConstant`.
 
     >>> Interpolated([0.0, 2.0], [0.0, 4.0])(0.5)
     Array(1., dtype=float64)
@@ -139,10 +143,11 @@ class Interpolated(AbstractParameter):
 
 
 class FunctionOfTime(AbstractParameter):
-    """A plain function of t. It is static: solvers retrace for each new function object, and nothing inside it is differentiated.
+    """A plain function of t. It is static: solvers retrace for each new function object, and nothing inside it is
+    differentiated.
 
-    Raises `ValueError` for a function that closes over traced values, whose gradient would silently be lost: write an `eqx.Module` with
-    `__call__(self, t)` instead, its arrays are traced and trained.
+    Raises `ValueError` for a function that closes over traced values, whose gradient would silently be lost: write an
+    `eqx.Module` with `__call__(self, t)` instead, its arrays are traced and trained.
 
     >>> FunctionOfTime(lambda t: 2 * t)(3.0)
     Array(6., dtype=float64)
@@ -213,12 +218,16 @@ def as_parameter(value: Any) -> AbstractParameter:
         return value
     if isinstance(value, eqx.Module) and callable(value):
         return ModuleOfTime(value)
-    return FunctionOfTime(value) if callable(value) else Constant(value)
+    if callable(value):
+        return FunctionOfTime(value)
+    return Constant(value)
 
 
 def _table(name: str, times: Any, values: Any) -> tuple[tuple[float, ...], Array]:
     if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(times)):
-        raise ValueError(f"the times of {name} are fixed data and must be known: build them with NumPy, outside jit, vmap and grad")
+        raise ValueError(
+            f"the times of {name} are fixed data and must be known: build them with NumPy, outside jit, vmap and grad"
+        )
     known_times = np.asarray(times, dtype=float)
     if known_times.ndim != 1 or known_times.size == 0:
         raise ValueError(f"{name} needs a list of times, got shape {known_times.shape}")
@@ -226,7 +235,9 @@ def _table(name: str, times: Any, values: Any) -> tuple[tuple[float, ...], Array
         raise ValueError(f"{name} needs finite, strictly increasing times, got {known_times}")
     array = as_floating(values, f"the values of {name}")
     if array.ndim == 0 or array.shape[0] != known_times.size:
-        raise ValueError(f"{name} needs one value per time, got {known_times.size} times and values of shape {array.shape}")
+        raise ValueError(
+            f"{name} needs one value per time, got {known_times.size} times and values of shape {array.shape}"
+        )
     _require_finite(array)
     return tuple(known_times.tolist()), array
 
@@ -236,7 +247,8 @@ def _require_finite(value: Array) -> None:
 
 
 def captured(function: Callable[[Any], Any]) -> list[Any]:
-    """What a function holds of the scope it was written in: closure cells, defaults, arguments of `functools.partial`."""
+    """What a function holds of the scope it was written in: closure cells, defaults, arguments of
+    `functools.partial`."""
     if isinstance(function, functools.partial):
         return [function.args, function.keywords, captured(function.func)]
     cells = getattr(function, "__closure__", None) or ()

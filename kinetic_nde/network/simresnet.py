@@ -26,13 +26,13 @@ class SimResNet(eqx.Module):
 
     Eq. (2) of Herty, Trimborn, Visconti (2021).
 
-    - `weight`: a number (in d >= 2 times the identity), an array (d, d), or a parameter with such values: `Constant`, `PiecewiseConstant`,
-      `Interpolated`, an `eqx.Module` or a function of t.
+    - `weight`: a number (in d >= 2 times the identity), an array (d, d), or a parameter with such values: `Constant`,
+      `PiecewiseConstant`, `Interpolated`, an `eqx.Module` or a function of t.
     - `bias`: a number (in d >= 2 the same for each component), an array (d,), or a parameter with such values.
     - `activation`: sigma, an `AbstractActivation`.
 
-    The trainable leaves are the values of w and b only. Raises `ValueError` for shapes that do not fit together and `TypeError` for an activation
-    of another kind.
+    The trainable leaves are the values of w and b only. Raises `ValueError` for shapes that do not fit together and
+    `TypeError` for an activation of another kind.
 
     >>> net = SimResNet(weight=[[0.0, -1.0], [1.0, 0.0]], bias=0.5, activation=Identity())
     >>> net.dimension
@@ -91,9 +91,10 @@ class SimResNet(eqx.Module):
 def rescale(net: SimResNet, factor: float) -> tuple[SimResNet, float]:
     """The same network for data in other units: x multiplied by `factor` c.
 
-    Returns the network that carries c x where `net` carries x, and the factor by which its time is multiplied: (w, c b) and 1 for identity and
-    ReLU; (w / c, b) and c for tanh, sigmoid and the growing cosine. The generalised Gamma becomes (w, c b) with its scale times c. The times of
-    layers and knots follow. Raises `ValueError` unless c is finite and positive.
+    Returns the network that carries c x where `net` carries x, and the factor by which its time is multiplied: (w, c b)
+    and 1 for identity and ReLU; (w / c, b) and c for tanh, sigmoid and the growing cosine. The generalised Gamma
+    becomes (w, c b) with its scale times c. The times of layers and knots follow. Raises `ValueError` unless c is
+    finite and positive.
 
     >>> net, time = rescale(SimResNet(1.0, -5.0, Tanh()), 1000.0)
     >>> float(net.weight(0.0)), float(net.bias(0.0)), time
@@ -106,7 +107,9 @@ def rescale(net: SimResNet, factor: float) -> tuple[SimResNet, float]:
     if isinstance(activation, Identity | ReLU):
         return SimResNet(net.weight, _rescaled(net.bias, c, 1.0), activation), 1.0
     if isinstance(activation, GeneralizedGamma):
-        return SimResNet(net.weight, _rescaled(net.bias, c, 1.0), GeneralizedGamma(activation.delta, c * activation.c)), 1.0
+        return SimResNet(
+            net.weight, _rescaled(net.bias, c, 1.0), GeneralizedGamma(activation.delta, c * activation.c)
+        ), 1.0
     if isinstance(activation, Sigmoid | Tanh | GrowingCosine):
         return SimResNet(_rescaled(net.weight, 1 / c, c), _rescaled(net.bias, 1.0, c), activation), c
     raise ValueError(f"no change of units is known for the activation {activation!r}")

@@ -12,9 +12,12 @@ from ...equations.balance_law import AbstractBalanceLaw
 
 
 class Wind(NamedTuple):
-    """The velocity at the faces of the grid and of one more cell at either end, in which what leaves through an open end is kept.
+    """The velocity at the faces of the grid and of one more cell at either end, in which what leaves through an open
+    end is kept.
 
-    `sign` is +1 where the wind blows to the right and -1 elsewhere, `courant` is |v| / dx, the Courant number per unit of time, and `fastest` the largest of them; `share` the part of the outflow of the upwind cell that goes through this face.
+    `sign` is +1 where the wind blows to the right and -1 elsewhere, `courant` is |v| / dx, the Courant number per unit
+    of time, and `fastest` the largest of them; `share` is the part of the outflow of the upwind cell that goes through
+    this face.
     """
 
     sign: Float[Array, " faces"]

@@ -8,10 +8,14 @@ from .boundary import Wind
 from .limiter import no_more_than_there_is
 
 
-def flux_local_lax_friedrichs(left: Float[Array, "*n"], right: Float[Array, "*n"], v: Float[Array, "*n"]) -> Float[Array, "*n"]:
-    """v (left + right) / 2 - |v| (right - left) / 2, the local Lax-Friedrichs flux of F(u) = v u, whose largest |d_u F| is |v|.
+def flux_local_lax_friedrichs(
+    left: Float[Array, "*n"], right: Float[Array, "*n"], v: Float[Array, "*n"]
+) -> Float[Array, "*n"]:
+    """v (left + right) / 2 - |v| (right - left) / 2, the local Lax-Friedrichs flux of F(u) = v u, whose largest |d_u F|
+    is |v|.
 
-    This equals v times the state on the upwind side, which is why the solver reconstructs that side only: `upwind_flux`.
+    This equals v times the state on the upwind side, which is why the solver reconstructs that side only:
+    `upwind_flux`.
 
     >>> flux_local_lax_friedrichs(jnp.array(2.0), jnp.array(5.0), jnp.array(-1.0))
     Array(-5., dtype=float64)
@@ -20,12 +24,18 @@ def flux_local_lax_friedrichs(left: Float[Array, "*n"], right: Float[Array, "*n"
 
 
 def upwind_flux(
-    reconstruction: AbstractReconstruction, epsilon: float, positivity: bool, padded: Float[Array, " padded"], wind: Wind, dt: Float[Array, ""]
+    reconstruction: AbstractReconstruction,
+    epsilon: float,
+    positivity: bool,
+    padded: Float[Array, " padded"],
+    wind: Wind,
+    dt: Float[Array, ""],
 ) -> Float[Array, " faces"]:
     """The mass through each face in a time dt, divided by dx: local Lax-Friedrichs with reconstructed states.
 
-    Written for the two neighbours on either side of a face, with the upwind cell and its differences taken *towards the face*: one reconstruction per face and
-    one result make this a single vectorised loop, where a left and a right state per cell would be two that XLA computes twice.
+    Written for the two neighbours on either side of a face, with the upwind cell and its differences taken *towards the
+    face*: one reconstruction per face and one result make this a single vectorised loop, where a left and a right state
+    per cell would be two that XLA computes twice.
     """
     far_left, left, right, far_right = padded[:-3], padded[1:-2], padded[2:-1], padded[3:]
     rightwards = wind.sign > 0

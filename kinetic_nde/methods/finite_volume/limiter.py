@@ -9,8 +9,9 @@ from jaxtyping import Array, Float
 def no_more_than_there_is(amount: Float[Array, "*n"], limit: Float[Array, "*n"]) -> Float[Array, "*n"]:
     """`amount` clipped into [0, limit].
 
-    With `limit` the content of the upwind cell times the share of its outflow that goes through this face, no cell can give more than it holds, whatever
-    the time step. At a Courant number of at most 1/2 the clip is idle on smooth data, since the first-order scheme needs none of it: the order stays.
+    With `limit` the content of the upwind cell times the share of its outflow that goes through this face, no cell can
+    give more than it holds, whatever the time step. At a Courant number of at most 1/2 the clip is idle on smooth data,
+    since the first-order scheme needs none of it: the order stays.
 
     >>> no_more_than_there_is(jnp.array([-1.0, 0.5, 2.0]), jnp.array([1.0, 1.0, 1.0]))
     Array([0. , 0.5, 1. ], dtype=float64)
@@ -20,7 +21,10 @@ def no_more_than_there_is(amount: Float[Array, "*n"], limit: Float[Array, "*n"])
 
 @no_more_than_there_is.defjvp
 def _no_more_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
-    # Minimum and maximum halve the derivative at a tie. An amount of 0 is one: at a face where the wind turns, the flux depends on the wind all the same.
+    # Minimum and maximum halve the derivative at a tie. An amount of 0 is one: at a face where the wind turns, the flux
+    # depends on the wind all the same.
     amount, limit = primals
     inner = jnp.where(amount < 0, jnp.zeros_like(amount), tangents[0])
-    return no_more_than_there_is(amount, limit), jnp.where(amount > limit, jnp.where(limit < 0, jnp.zeros_like(amount), tangents[1]), inner)
+    return no_more_than_there_is(amount, limit), jnp.where(
+        amount > limit, jnp.where(limit < 0, jnp.zeros_like(amount), tangents[1]), inner
+    )

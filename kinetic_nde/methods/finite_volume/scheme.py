@@ -6,10 +6,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from ..._values import as_floating, require
 from ...adjoints.fence import fenced
+from ...adjoints.lockstep import any_member
 from ...adjoints.loop import TimeLoop
 from ...distributions.density import Density
 from ...distributions.grid import Grid
@@ -28,13 +29,15 @@ class FiniteVolume(AbstractMethod):
     """The method of lines on cell averages: third-order reconstruction, local Lax-Friedrichs flux, SSPRK3 in time.
 
     - `reconstruction`: `CWENO3()`.
-    - `cfl`: the Courant number of a step, max |v| dt / dx over the three stages. Up to 1/2 positivity costs no accuracy.
+    - `cfl`: the Courant number of a step, max |v| dt / dx over the three stages. Up to 1/2 positivity costs no
+      accuracy.
     - `positivity`: no cell gives more than it holds, so that the averages stay non-negative.
-    - `steps`: a static number of equal steps between two events (save times, breakpoints of the field), whatever their Courant number; by default the
-      steps adapt to `cfl`. Steps always end at events, and each stage of a step uses the layer of that step.
+    - `steps`: a static number of equal steps between two events (save times, breakpoints of the field), whatever their
+      Courant number; by default the steps adapt to `cfl`. Steps always end at events, and each stage of a step uses the
+      layer of that step.
 
-    The lengths of the steps count as constants for differentiation. Section 4 of Herty, Trimborn, Visconti (2021), Eqs. (23) and (24). Raises `ValueError`
-    for cfl outside (0, 1] and for steps < 1.
+    The lengths of the steps count as constants for differentiation. Section 4 of Herty, Trimborn, Visconti (2021), Eqs.
+    (23) and (24). Raises `ValueError` for cfl outside (0, 1] and for steps < 1.
 
     >>> FiniteVolume(steps=100).steps
     100
@@ -55,26 +58,30 @@ class FiniteVolume(AbstractMethod):
         if dimension != initial.grid.dimension:
             raise ValueError(f"the field has dimension {dimension} and the grid {initial.grid.dimension}")
         point = jax.ShapeDtypeStruct((), initial.values.dtype)
-        out = jax.eval_shape(equation.velocity, point, point)
+        out = jax.eval_shape(equation.field, point, point)
         if getattr(out, "shape", None) != ():
             raise ValueError(f"in one dimension a field is called with numbers and gives a number, got {out}")
         require(
             lambda: not np.any(walls_off_grid(equation, initial.grid)),
-            lambda: f"the walls {_show(equation.walls)} are not at the ends of the grid [{initial.grid.lower}, {initial.grid.upper}]",
+            lambda: (
+                f"the walls {_show(equation.walls)} are not at the ends of the grid [{initial.grid.lower}, {initial.grid.upper}]"
+            ),
             (equation.walls, initial.grid),
         )
 
     def integrate(self, equation: AbstractBalanceLaw, initial: Density, times: Times, options: Options) -> Integrated:
         grid = initial.grid
         plan = spans(equation.field, times)
-        # The solve runs in the unit of the reconstruction, which keeps float32 in range and the hot loop free of a division.
+        # The solve runs in the unit of the reconstruction, which keeps float32 in range and the hot loop free of a
+        # division.
         scale = unit(initial.mass, grid.length)
         loop = TimeLoop(_step, _more, _report if options.progress else None)
 
         def span(carry: tuple, ends: tuple) -> tuple:
             (t, count), state = carry
             start, end = ends
-            # Inside a span there are no breakpoints: layers become constants, and a wind that does not change is computed once.
+            # Inside a span there are no breakpoints: layers become constants, and a wind that does not change is
+            # computed once.
             field = fields.frozen(equation.field, 0.5 * (start + end))
             piece = eqx.tree_at(lambda equation: equation.field, equation, field)
             steady = wind(piece, grid, start) if fields.autonomous(equation.field) else None
@@ -85,7 +92,9 @@ class FiniteVolume(AbstractMethod):
             return (clock, state), (clock[0], state)
 
         clock = (times.t0, jnp.zeros((), jnp.int32))
-        (clock, final), (reached, states) = jax.lax.scan(span, (clock, extend(initial.values / scale)), (plan.starts, plan.ends))
+        (clock, final), (reached, states) = jax.lax.scan(
+            span, (clock, extend(initial.values / scale)), (plan.starts, plan.ends)
+        )
         short = jnp.any(reached < plan.ends)
         return _package(initial, scale * states[plan.saved], scale * final, clock, short)
 
@@ -99,7 +108,7 @@ class _Span(NamedTuple):
     steady: Wind | None
     end: Float[Array, ""]
     times: Times
-    max_steps: Int[Array, ""] | None
+    max_steps: int | None
 
 
 _Clock = tuple[Array, Array]
@@ -115,38 +124,56 @@ def _step(span: _Span, k: Array, clock: _Clock, state: Array) -> tuple[_Clock, A
     """One step from the clock's time; of length 0 for a member of a batch that is at the end already."""
     t, count = clock
     always = k >= 0
-    rest = span.end - t
-
-    def wind_at(time: Array) -> Wind:
-        if span.steady is not None:
-            return span.steady
-        return fenced(always, lambda time: wind(span.equation, span.grid, time), time)
-
-    now = wind_at(t)
-    if span.method.steps is not None:
-        left = jnp.asarray(span.method.steps - k, t.dtype)
-    elif span.steady is not None:
-        left = _steps_left(now.fastest, rest, span.method.cfl)
-    else:
-        # The wind may grow during the step: look at all its stages before deciding on its length.
-        trial = rest / _steps_left(now.fastest, rest, span.method.cfl)
-        fastest = jnp.stack([wind_at(t + stage * trial).fastest for stage in STAGES])
-        left = _steps_left(jnp.max(fastest), rest, span.method.cfl)
-    going = _more(span, k, clock)
-    dt = jax.lax.stop_gradient(jnp.where(going, rest / left, jnp.zeros_like(t)))
-    winds = [now, *(wind_at(t + stage * dt) for stage in STAGES[1:])]
+    left, dt, winds = _length(span, k, clock, always)
 
     def flux(padded: Array, wind: Wind, dt: Array) -> Array:
-        return upwind_flux(span.method.reconstruction, threshold(span.grid.cells), span.method.positivity, padded, wind, dt)
+        method, epsilon = span.method, threshold(span.grid.cells)
+        return upwind_flux(method.reconstruction, epsilon, method.positivity, padded, wind, dt)
 
     def increment(stage: int, state: Array) -> Array:
         through = fenced(always, flux, with_ghosts(state), winds[stage], dt)
         return through[:-1] - through[1:]
 
-    # A step too short to change t would go on for ever: NaN ends the loop and is reported as stalled.
-    later = jnp.where(left <= 1, span.end, jnp.where(t + dt > t, t + dt, jnp.full_like(t, jnp.nan)))
-    clock = (jnp.where(going, jax.lax.stop_gradient(later), t), count + going.astype(count.dtype))
+    # Steps too short to change t would go on for ever: NaN ends the loop and is reported as stalled.
+    resolved = dt > jnp.finfo(t.dtype).eps * jnp.maximum(jnp.abs(t), jnp.abs(span.end))
+    arrival = jnp.where(left <= 1, span.end, jnp.where(resolved, t + dt, jnp.full_like(t, jnp.nan)))
+    going = _more(span, k, clock)
+    clock = (jnp.where(going, jax.lax.stop_gradient(arrival), t), count + going.astype(count.dtype))
     return clock, step_ssprk3(increment, state)
+
+
+def _length(span: _Span, k: Array, clock: _Clock, always: Array) -> tuple[Array, Array, tuple[Wind, ...]]:
+    """The number of equal steps left, the length of the next one, and the wind at its three stages."""
+    t, rest = clock[0], span.end - clock[0]
+    going = _more(span, k, clock)
+
+    def length(left: Array) -> Array:
+        return jax.lax.stop_gradient(jnp.where(going, rest / left, jnp.zeros_like(t)))
+
+    def wind_at(time: Array) -> Wind:
+        return fenced(always, lambda time: wind(span.equation, span.grid, time), time)
+
+    def stages(dt: Array) -> tuple[Wind, ...]:
+        if span.steady is not None:
+            return (span.steady,) * (len(STAGES) - 1)
+        return tuple(wind_at(t + stage * dt) for stage in STAGES[1:])
+
+    now = wind_at(t) if span.steady is None else span.steady
+    if span.method.steps is not None:
+        left = jnp.asarray(span.method.steps - k, t.dtype)
+        dt = length(left)
+        return left, dt, (now, *stages(dt))
+    left = _steps_left(now.fastest, rest, span.method.cfl)
+    dt = length(left)
+    later = stages(dt)
+    if span.steady is None:
+        # The wind may grow during the step: its stages decide on its length, and are evaluated again if they ask for
+        # a shorter step.
+        fastest = jnp.max(jnp.stack([wind.fastest for wind in (now, *later)]))
+        left = _steps_left(jax.lax.stop_gradient(fastest), rest, span.method.cfl)
+        dt, trial = length(left), dt
+        later = jax.lax.cond(any_member(dt < trial), stages, lambda _: later, dt)
+    return left, dt, (now, *later)
 
 
 def _report(span: _Span, k: Array, clock: _Clock) -> None:
@@ -165,12 +192,15 @@ def _package(initial: Density, states: Array, final: Array, clock: _Clock, short
         "smallest_average": jnp.minimum(jnp.min(averages), jnp.min(final[1:-1])),
     }
     finite = jnp.all(jnp.isfinite(final))
-    result = first_failure([(~finite, Result.not_finite), (jnp.isnan(clock[0]), Result.stalled), (short, Result.max_steps_reached)])
+    result = first_failure(
+        [(~finite, Result.not_finite), (jnp.isnan(clock[0]), Result.stalled), (short, Result.max_steps_reached)]
+    )
     return Integrated(jax.vmap(lambda values: Density(grid, values))(averages), density, stats, result)
 
 
 def _steps_left(fastest: Array, rest: Array, cfl: Array) -> Array:
-    """How many equal steps of at most this Courant number cover the rest; the tolerance keeps rounding from adding one."""
+    """How many equal steps of at most this Courant number cover the rest; the tolerance keeps rounding from adding
+    one."""
     return jnp.maximum(jnp.ceil(fastest * rest / cfl - 1e-3), 1)
 
 

@@ -9,10 +9,11 @@ STAGES = (0.0, 1.0, 0.5)
 
 
 def step_ssprk3(increment: Callable[[int, Array], Array], u: Float[Array, "*n"]) -> Float[Array, "*n"]:
-    """One step of Shu and Osher's scheme (doi:10.1016/0021-9991(88)90177-5), with `increment(stage, u)` = dt L(t + STAGES[stage] dt, u).
+    """One step of Shu and Osher's scheme (doi:10.1016/0021-9991(88)90177-5), with `increment(stage, u)` = dt L(t +
+    STAGES[stage] dt, u).
 
-    Written with increments: u + (k1 + k2 + 4 k3) / 6 where the usual form takes convex combinations of states, whose weights 1/3 and 2/3 lose 2e-5 of
-    the mass in 1000 steps of float32 (increments 6e-7).
+    Written with increments: u + (k1 + k2 + 4 k3) / 6 where the usual form takes convex combinations of states, whose
+    weights 1/3 and 2/3 lose 2e-5 of the mass in 1000 steps of float32 (increments 6e-7).
     """
     k1 = increment(0, u)
     k2 = increment(1, u + k1)

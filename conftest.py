@@ -1,0 +1,22 @@
+"""How the tests run. At the root, because the docstrings of the package are tests too."""
+
+import os
+
+# Before anything imports matplotlib; notebooks and subprocesses inherit it.
+os.environ["MPLBACKEND"] = "Agg"
+
+import jax
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+jax.config.update("jax_enable_x64", True)
+# Silent broadcasting and silent casts are how a wrong shape or a lost digit stays hidden.
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+# Every annotation in the package is checked in every test. Never removed: modules imported later need it too.
+install_import_hook("kinetic_nde", "beartype.beartype")
+
+# Each new shape compiles, which no deadline allows for: few examples, and the same ones every time.
+settings.register_profile("kinetic_nde", deadline=None, derandomize=True, max_examples=20)
+settings.load_profile("kinetic_nde")

@@ -1,0 +1,9 @@
+"""The experiments of section 4 of Herty, Trimborn, Visconti (2021): one module per figure, run with `python -m experiments`.
+
+Each has `main(out, cells=...) -> dict of Number`: it computes, draws into the folder `out`, and returns what it computed beside what is exact.
+"""
+
+import jax
+
+# Before the first array is made: the numbers are stated for float64.
+jax.config.update("jax_enable_x64", True)

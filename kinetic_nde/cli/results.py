@@ -1,0 +1,174 @@
+"""What `kinetic-nde classify` writes and says."""
+
+import csv
+import json
+import math
+import warnings
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from ..plotting import figure, plot_evolution, plot_histogram, plot_trajectories, style
+from .classify import CELLS, Classification
+
+NAMES = ("classification.png", "classes.csv", "report.json")
+_NOTICED = 0.05  # difference in mass between the two descriptions
+_LONGEST = 40  # characters of a column's name in the picture
+
+
+def write(folder: Path, found: Classification, file: str, column: str, dropped: int = 0) -> None:
+    """Writes `NAMES` into a folder that exists: the picture, a row per measurement, the report.
+
+    `file` and `column` say where the measurements are from, `dropped` how many rows were left out. Raises `OSError` if
+    a file cannot be written.
+
+    >>> import tempfile
+    >>> from kinetic_nde.cli.classify import classify
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> write(folder, classify([1.0, 1.1, 1.2, 1.3, 8.7, 8.8, 8.9, 9.0]), "lengths.csv", "length")
+    >>> print((folder / "classes.csv").read_text())
+    value,class
+    1,0
+    1.1,0
+    1.2,0
+    1.3,0
+    8.7,1
+    8.8,1
+    8.9,1
+    9,1
+    <BLANKLINE>
+    """
+    with open(folder / "classes.csv", "w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["value", "class"])
+        writer.writerows(zip(map(_exact, found.values.tolist()), found.classes.tolist(), strict=True))
+    text = json.dumps(report(found, file, column, dropped), indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+    drawing = draw(found, column)
+    with style(), warnings.catch_warnings():  # the style knows how fine the picture is to be
+        # The name of a column may be in a script that the font does not have.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        drawing.savefig(folder / "classification.png")
+    plt.close(drawing)
+
+
+def report(found: Classification, file: str, column: str, dropped: int = 0) -> dict[str, Any]:
+    """All numbers, for report.json; in the units of the file unless a name says otherwise.
+
+    The position of a cluster without mass is None.
+    """
+    weight = found.weight / found.scale
+    counts = [int((found.classes == k).sum()) for k in (0, 1)]
+    return {
+        "file": file,
+        "column": column,
+        "measurements": int(found.values.size),
+        "dropped": dropped,
+        "smallest": float(found.values.min()),
+        "largest": float(found.values.max()),
+        "threshold": found.threshold,
+        "threshold_how": found.how,
+        "parameters": {
+            "activation": "tanh",
+            "standardised": {"weight": found.weight, "bias": 0.0, "t1": found.t1},
+            "file_units": {"weight": weight, "bias": -weight * found.threshold, "t1": found.t1 * found.scale},
+            "standardisation": {"formula": "z = (x - centre) / scale", "centre": found.threshold, "scale": found.scale},
+        },
+        "clusters": {
+            "particles": [
+                {"class": k, "position": cluster.position, "mass": cluster.mass, "count": counts[k]}
+                for k, cluster in enumerate(found.particles)
+            ],
+            "density": [
+                {"class": k, "position": cluster.position, "mass": cluster.mass}
+                for k, cluster in enumerate(found.density)
+            ],
+        },
+        "w1": found.w1,
+        "exactly_at_threshold": found.undecided,
+        "not_at_a_wall": found.moving,
+        "cells": CELLS,
+        "bandwidth": found.bandwidth,
+        "mass_drift": found.mass_drift,
+        "steps": found.steps,
+        "seconds": {name: round(seconds, 4) for name, seconds in found.seconds.items()},
+    }
+
+
+def summary(found: Classification, file: str, column: str, dropped: int = 0) -> str:
+    """The result in a few lines for people."""
+    width = float(np.ptp(found.values)) / CELLS
+    left_out = f", {dropped} without a value left out" if dropped else ""
+    lines = [
+        f"{_counted(found.values.size)} of {column} in {file}{left_out}",
+        f"threshold  {shown(found, found.threshold)}: {found.how}",
+    ]
+    for k, (particles, density) in enumerate(zip(found.particles, found.density, strict=True)):
+        count = int((found.classes == k).sum())
+        place = shown(found, particles.position)
+        lines.append(
+            f"class {k}    {_counted(count)}, mass {particles.mass:.4f} (density: {density.mass:.4f}), cluster at {place}"
+        )
+    if found.undecided:
+        lines.append(f"note       {_counted(found.undecided)} exactly at the threshold: nothing moves there; class 1")
+    if found.moving:
+        lines.append(f"note       {_counted(found.moving)} not yet at the smallest or the largest at t1 = {found.t1:g}")
+    undecided = found.undecided / found.values.size
+    if abs(found.particles[0].mass - found.density[0].mass) > _NOTICED + undecided:
+        widths = f"cells {shown(found, width)}, kernels {shown(found, found.bandwidth)} wide"
+        lines.append(
+            f"note       the density is too coarse for these measurements ({widths}); the classes do not use it"
+        )
+    return "\n".join(lines)
+
+
+def _counted(count: int) -> str:
+    return f"{count} measurement" + ("" if count == 1 else "s")
+
+
+def draw(found: Classification, column: str) -> Figure:
+    """The measurements and their density, their paths, and the density at several times; the threshold in each."""
+    name = _label(column)
+    drawing, (histogram, paths, evolution) = figure(columns=2, panels=3, height=2.5)
+    plot_histogram(found.values, found.initial, histogram, bins=_bins(found.values), xlabel=name)
+    plot_trajectories(found.paths, paths, xlabel="time t (standardised)", ylabel=name)
+    plot_evolution(found.evolution, evolution, xlabel=name)
+    look: dict[str, Any] = {"color": "black", "linestyle": "--", "linewidth": 0.8}
+    histogram.axvline(found.threshold, label="threshold", **look)
+    paths.axhline(found.threshold, **look)
+    evolution.axvline(found.threshold, **look)
+    histogram.margins(y=0.05)
+    with style():
+        # Above the axes, where neither the threshold nor the power of ten of an axis is in the way.
+        for ax, columns in ((histogram, 2), (evolution, 3)):
+            ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.05), ncols=columns)
+    return drawing
+
+
+def _bins(values: np.ndarray) -> int:
+    """More than is usual, to show the gap beside the smooth density; no more than distinct values, which may be few."""
+    return max(5, min(math.ceil(math.sqrt(values.size)), np.unique(values).size, 40))
+
+
+def _label(column: str) -> str:
+    """A column's name as it stands: not too long, and no formula."""
+    name = " ".join(column.split())
+    name = name if len(name) <= _LONGEST else name[: _LONGEST - 3] + "..."
+    return name.replace("$", r"\$")
+
+
+def _exact(value: float) -> str:
+    """All digits that tell the number from its neighbours; integers without a point."""
+    return repr(value).removesuffix(".0")
+
+
+def shown(found: Classification, x: float | None) -> str:
+    """A number in the units of the file, to a thousandth of the spread."""
+    if x is None:
+        return "nowhere"
+    size = max(abs(float(found.values.min())), abs(float(found.values.max())))
+    digits = 4 + max(0, math.ceil(math.log10(size / found.scale)))
+    return f"{x:.{min(digits, 17)}g}"

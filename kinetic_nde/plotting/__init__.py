@@ -1,0 +1,10 @@
+"""Figures of what a solve returns. Each function takes an `Axes`, or makes one of the width of a paper's column, and returns it.
+
+Importing this package imports matplotlib; nothing else in the library does, so it is imported by name: `import kinetic_nde.plotting`.
+"""
+
+from .evolution import plot_evolution as plot_evolution
+from .histogram import plot_histogram as plot_histogram
+from .moments import plot_moments as plot_moments
+from .style import figure as figure, style as style
+from .trajectories import plot_trajectories as plot_trajectories

@@ -1,0 +1,68 @@
+"""Measurements against the density that they start from."""
+
+import math
+
+import numpy as np
+from jaxtyping import ArrayLike
+from matplotlib.axes import Axes
+
+from ..distributions.density import Density
+from ..distributions.ensemble import Ensemble
+from .style import COLOURS, axes_or_new, finish, style
+
+
+def plot_histogram(
+    samples: Ensemble | ArrayLike | list,
+    density: Density | None = None,
+    ax: Axes | None = None,
+    *,
+    bins: int | None = None,
+    unit: str | None = None,
+    xlabel: str = "x",
+    ylabel: str = "density",
+    labels: tuple[str, str] = ("measurements", "$g_0(x)$"),
+) -> Axes:
+    """The histogram, of area 1, of measurements (M,), an array or an `Ensemble`, and a density on top.
+
+    - `bins`: their number, from the smallest to the largest measurement; by default what the rule of Freedman and Diaconis asks for, from 5 to 60.
+    - `unit`: that of the measurements, which joins the labels of both axes.
+    - `labels`: of histogram and density in the legend, which is there if both are.
+
+    Raises `ValueError` for samples that are empty, not finite or not of shape (M,), and for bins < 1.
+
+    >>> import kinetic_nde as kn, matplotlib.pyplot as plt
+    >>> lengths = [2.0, 3.1, 3.2, 6.8, 8.0]
+    >>> g0 = kn.Density.from_samples(lengths, kn.Grid(2.0, 8.0, 60))
+    >>> ax = plot_histogram(lengths, g0, bins=6, unit="m", xlabel="length")
+    >>> [round(float(bar.get_height()), 2) for bar in ax.containers[0]]
+    [0.2, 0.4, 0.0, 0.0, 0.2, 0.2]
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('length (m)', 'density (1/m)')
+    >>> plt.close(ax.figure)
+    """
+    values = np.asarray(samples.samples if isinstance(samples, Ensemble) else samples, dtype=float)
+    values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+    if values.ndim != 1 or values.size == 0 or not np.all(np.isfinite(values)):
+        raise ValueError(f"a histogram needs finite samples of shape (M,) with M >= 1, got shape {values.shape}")
+    if bins is not None and bins < 1:
+        raise ValueError(f"a histogram needs at least one bin, got {bins}")
+    count = _bins(values) if bins is None else bins
+    with style():
+        ax = axes_or_new(ax)
+        look = {"color": "#c9d6df", "edgecolor": "white", "linewidth": 0.5}
+        ax.hist(values, bins=count, density=True, label=labels[0], **look)
+        if density is not None:
+            faces = np.asarray(density.grid.faces)
+            ax.stairs(np.asarray(density.values), faces, baseline=None, color=COLOURS[0], label=labels[1])
+            # Room for the legend over data that may fill the axes.
+            ax.margins(y=0.25)
+            ax.legend(loc="upper right", ncols=2)
+        suffix = ("", "") if unit is None else (f" ({unit})", f" (1/{unit})")
+        finish(ax, xlabel + suffix[0], ylabel + suffix[1])
+    return ax
+
+
+def _bins(values: np.ndarray) -> int:
+    quartiles = np.quantile(values, [0.25, 0.75])
+    width = 2 * (quartiles[1] - quartiles[0]) / values.size ** (1 / 3)
+    return int(np.clip(math.ceil(np.ptp(values) / width), 5, 60)) if width > 0 else 5

@@ -1,0 +1,172 @@
+"""Derivatives through the finite-volume solve: three ways against each other, checkpoints, layers, float32, awkward
+densities."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import kinetic_nde as kn
+from kinetic_nde.adjoints.loop import TimeLoop, run, run_checkpointed
+
+GRID = kn.Grid(-4.0, 4.0, 60)
+START = kn.Density.gaussian(0.3, 0.7, GRID)
+TARGET = kn.Density.gaussian(-0.2, 0.5, GRID).values
+
+
+def mismatch(net, adjoint, start=START, walls=None, steps=40):
+    solution = kn.solve(
+        kn.MeanField(net, walls), start, t1=1.0, saveat=[0.4, 1.0], adjoint=adjoint, method=kn.FiniteVolume(steps=steps)
+    )
+    both = solution.distributions.values - TARGET[None, :]
+    return 0.5 * jnp.sum(both**2) * GRID.width
+
+
+NETS = {
+    "constant": lambda p: kn.SimResNet(p[0], p[1], kn.Tanh()),
+    "identity": lambda p: kn.SimResNet(p[0], p[1], kn.Identity()),
+    "layers": lambda p: kn.SimResNet(kn.PiecewiseConstant([0.0, 0.3, 0.55], p[:3]), p[3], kn.Sigmoid()),
+    "interpolated": lambda p: kn.SimResNet(kn.Interpolated([0.0, 0.6, 1.0], p[:3]), p[3], kn.GrowingCosine()),
+}
+POINTS = {
+    "constant": [-1.0, 0.3],
+    "identity": [0.6, 0.3],
+    "layers": [-1.0, 2.0, 0.7, 0.3],
+    "interpolated": [-1.0, 1.5, 0.7, 0.3],
+}
+
+
+@pytest.mark.parametrize("walls", [None, (-4.0, 4.0)], ids=["open", "walled"])
+@pytest.mark.parametrize("kind", NETS)
+def test_reverse_forward_and_differences_agree(kind, walls):
+    point = jnp.array(POINTS[kind])
+    loss = jax.jit(lambda p: mismatch(NETS[kind](p), kn.ForwardMode(), walls=walls))
+    reverse = jax.jit(jax.grad(lambda p: mismatch(NETS[kind](p), kn.CheckpointAdjoint(), walls=walls)))(point)
+    np.testing.assert_allclose(reverse, jax.jit(jax.jacfwd(loss))(point), rtol=1e-10, atol=1e-14)
+    h = 1e-5
+    central = [(loss(point + h * e) - loss(point - h * e)) / (2 * h) for e in jnp.eye(point.size)]
+    np.testing.assert_allclose(reverse, central, rtol=2e-4, atol=1e-7)
+
+
+def test_the_remainder_of_taylor_is_of_second_order():
+    point, direction = jnp.array([-1.0, 0.3]), jnp.array([0.8, 0.6])
+    value_and_slope = jax.jit(jax.value_and_grad(lambda p: mismatch(NETS["constant"](p), kn.CheckpointAdjoint())))
+    value, slope = value_and_slope(point)
+    sizes = np.array([4e-2, 2e-2, 1e-2, 5e-3])
+    remainders = [abs(float(value_and_slope(point + h * direction)[0] - value - h * slope @ direction)) for h in sizes]
+    assert abs(np.polyfit(np.log(sizes), np.log(remainders), 1)[0] - 2) < 0.1
+
+
+def test_the_gradient_with_respect_to_the_initial_averages():
+    net = NETS["constant"]([-1.0, 0.3])
+    direction = jnp.sin(GRID.centers) * START.values
+
+    def loss(values):
+        return mismatch(net, kn.CheckpointAdjoint(), start=kn.Density(GRID, values))
+
+    slope = jax.grad(loss)(START.values)
+    # A direction without mass: the unit of the reconstruction is a constant for differentiation.
+    direction = direction - START.values * jnp.sum(direction) / jnp.sum(START.values)
+    h = 1e-4
+    central = (loss(START.values + h * direction) - loss(START.values - h * direction)) / (2 * h)
+    np.testing.assert_allclose(jnp.vdot(slope, direction), central, rtol=1e-6)
+
+
+@pytest.mark.parametrize("checkpoints", [2, 3, 5, 64])
+@pytest.mark.parametrize("rounds", [0, 1, 2, 7, 8, 9, 33, 200])
+def test_the_loop_is_differentiated_exactly_however_few_checkpoints(checkpoints, rounds):
+    """x <- sin(a x) + b / (k + 1): against autodiff of the unrolled loop."""
+
+    def step(args, k, clock, x):
+        a, b, _ = args
+        return clock + 1, jnp.sin(a * x) + b / (1 + k.astype(x.dtype))
+
+    loop = TimeLoop(step, lambda args, k, clock: clock < args[2])
+
+    def checkpointed(a, b, x):
+        return run_checkpointed(loop, checkpoints, jnp.zeros((), int), x, (a, b, jnp.asarray(rounds)))[1].sum()
+
+    def unrolled(a, b, x):
+        return jax.lax.scan(lambda x, k: (step((a, b, 0), k, 0, x)[1], None), x, jnp.arange(rounds))[0].sum()
+
+    point = (jnp.array(1.3), jnp.array(0.2), jnp.array([0.4, -0.9, 1.1]))
+    value, slope = jax.value_and_grad(checkpointed, argnums=(0, 1, 2))(*point)
+    exact, expected = jax.value_and_grad(unrolled, argnums=(0, 1, 2))(*point)
+    np.testing.assert_allclose(value, exact, rtol=1e-14)
+    np.testing.assert_allclose(np.hstack(slope), np.hstack(expected), rtol=1e-12, atol=1e-15)
+
+
+def test_members_of_a_batch_with_different_numbers_of_rounds():
+    def step(args, k, clock, x):
+        going = clock < args[1]
+        return clock + going.astype(int), jnp.where(going, jnp.sin(args[0] * x), x)
+
+    loop = TimeLoop(step, lambda args, k, clock: clock < args[1])
+
+    def last(a, rounds):
+        return run_checkpointed(loop, 4, jnp.zeros((), int), jnp.array(0.7), (a, rounds))[1]
+
+    a, rounds = jnp.array([1.3, 0.8, 2.0]), jnp.array([3, 50, 17])
+    batch = jax.jit(jax.vmap(jax.grad(last)))(a, rounds)
+    np.testing.assert_allclose(batch, [jax.grad(last)(*pair) for pair in zip(a, rounds, strict=True)], rtol=1e-13)
+    assert run(loop, jnp.zeros((), int), jnp.array(0.7), (a[0], rounds[0]))[0] == 3
+
+
+def test_memory_does_not_grow_with_the_steps():
+    def bytes_for(steps):
+        gradient = jax.jit(jax.grad(lambda p: mismatch(NETS["constant"](p), kn.CheckpointAdjoint(), steps=steps)))
+        return gradient.lower(jnp.array([-1.0, 0.3])).compile().memory_analysis().temp_size_in_bytes
+
+    few, many = bytes_for(100), bytes_for(10_000)
+    # 100 times the steps, 10 times the stored states.
+    assert many < 12 * few
+    assert bytes_for(2000) < 0.2e6 * GRID.cells / 100
+
+
+AWKWARD = {
+    "zero nearly everywhere": np.where(np.abs(np.arange(60) - 30) < 2, 1.0, 0.0),
+    "one cell": np.where(np.arange(60) == 30, 1.0, 0.0),
+    "first cell": np.where(np.arange(60) == 0, 1.0, 0.0),
+    "flat": np.ones(60),
+    "checkerboard": np.arange(60) % 2.0,
+    "tiny next to huge": np.where(np.arange(60) == 30, 1.0, 1e-30),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("density", AWKWARD)
+def test_gradients_are_finite_on_awkward_densities(density, dtype):
+    grid = kn.Grid(dtype(-4), dtype(4), 60)
+    values = AWKWARD[density].astype(dtype)
+    start = kn.Density(grid, values / dtype(values.sum() * 8 / 60))
+    slope = _slope(start, dtype(-0.9), dtype(0.25))
+    assert all(leaf.dtype == dtype for leaf in jax.tree.leaves(slope))
+    assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(slope))
+
+
+@jax.jit
+def _slope(start, w, b):
+    def loss(start, w, b):
+        final = kn.solve(kn.MeanField(kn.SimResNet(w, b, kn.Tanh()), (-4.0, 4.0)), start, t1=1.0).final
+        return jnp.sum(final.values**2) + final.variance + final.mean
+
+    return jax.grad(loss, argnums=(0, 1, 2))(start, w, b)
+
+
+def test_at_a_face_where_the_wind_turns_the_gradient_is_not_halved():
+    """b = 0 puts the turning point exactly on a face."""
+    loss = jax.jit(lambda b: mismatch(kn.SimResNet(-1.0, b, kn.Tanh()), kn.CheckpointAdjoint()))
+    h = 1e-6
+    left, right = (loss(0.0) - loss(-h)) / h, (loss(h) - loss(0.0)) / h
+    # The discrete loss has a kink there: its slope from one side is as good as that from the other.
+    assert min(left, right) - 1e-5 < jax.grad(loss)(0.0) < max(left, right) + 1e-5
+    np.testing.assert_allclose(left, right, rtol=0.02)
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match="at least 2"):
+        kn.CheckpointAdjoint(checkpoints=1)
+    with pytest.raises(TypeError):
+        kn.solve(kn.MeanField(NETS["constant"]([1.0, 0.0])), START, t1=1.0, adjoint="checkpoint")
+    with pytest.raises(ValueError, match="Reverse-mode"):
+        jax.grad(lambda p: mismatch(NETS["constant"](p), kn.ForwardMode()))(jnp.array([-1.0, 0.3]))

@@ -1,0 +1,192 @@
+"""The plan of the house: who may import whom, how classes are built, and what a public name owes its reader."""
+
+import ast
+import doctest
+import functools
+import importlib
+import inspect
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import equinox as eqx
+
+import kinetic_nde
+
+# From the ground up. Names on one line share a floor.
+ROOMS = """
+    _values
+    network
+    distributions
+    equations
+    adjoints
+    methods
+    solution solve
+    analysis
+    sensitivity
+    plotting
+    sweep
+    cli
+"""
+FLOOR = {room: floor for floor, rooms in enumerate(ROOMS.split("\n")) for room in rooms.split()}
+PACKAGE = Path(kinetic_nde.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+SOURCES = {path.relative_to(PACKAGE.parent): ast.parse(path.read_text("utf-8")) for path in FILES}
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+
+
+@functools.cache
+def modules() -> list[ModuleType]:
+    return [importlib.import_module(module_name(path)) for path in SOURCES if path.name != "__main__.py"]
+
+
+# Imports
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and absolute name of every module that a file imports, inside functions too."""
+    package = path.parent.parts
+    for node in ast.walk(SOURCES[path]):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            origin = [*package[: len(package) + 1 - node.level]] if node.level else []
+            origin += (node.module or "").split(".") if node.module else []
+            for alias in node.names:
+                yield node.lineno, ".".join([*origin, alias.name])
+
+
+def test_a_room_imports_only_from_below():
+    faults = []
+    for path in SOURCES:
+        if path == Path("kinetic_nde/__init__.py"):
+            continue
+        room = path.with_suffix("").parts[1]
+        if room not in FLOOR:
+            faults.append(f"{path}: {room} is not among ROOMS in this file")
+            continue
+        for line, name in imports(path):
+            package, _, rest = name.partition(".")
+            if package != "kinetic_nde":
+                continue
+            # What is no room is a public name, and those come from the roof: `from kinetic_nde import Density`.
+            if FLOOR.get(rest.partition(".")[0], len(FLOOR)) > FLOOR[room]:
+                faults.append(f"{path}:{line}: {room} imports {name}, which is above it")
+    assert not faults, "\n".join(faults)
+
+
+def test_importing_the_package_changes_no_configuration_and_loads_no_matplotlib():
+    script = """
+import json, sys
+import jax
+before = dict(jax.config.values)
+import kinetic_nde
+changed = [name for name, value in before.items() if jax.config.values[name] != value]
+print(json.dumps({"changed": changed, "matplotlib": "matplotlib" in sys.modules}))
+"""
+    command = [sys.executable, "-W", "error", "-c", script]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=PACKAGE.parent)
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout) == {"changed": [], "matplotlib": False}
+
+
+# Classes: abstract or final, never between
+
+
+def own_modules() -> list[type[eqx.Module]]:
+    """Every `eqx.Module` that the package defines."""
+    return [
+        value
+        for module in modules()
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, eqx.Module) and value.__module__ == module.__name__
+    ]
+
+
+def parents(cls: type[eqx.Module]) -> list[type[eqx.Module]]:
+    return [base for base in cls.__bases__ if issubclass(base, eqx.Module) and base is not eqx.Module]
+
+
+def is_abstract(cls: type[eqx.Module]) -> bool:
+    # The name decides for a base class that only groups its children and leaves nothing open.
+    named = cls.__name__.lstrip("_").startswith("Abstract")
+    return named or inspect.isabstract(cls) or bool(cls.__abstractvars__ | cls.__abstractclassvars__)
+
+
+def depth(cls: type[eqx.Module]) -> int:
+    """Length of the longest chain of classes of this package that ends in `cls`."""
+    own = cls.__module__.partition(".")[0] == "kinetic_nde"
+    return own + max(map(depth, parents(cls)), default=0)
+
+
+def test_concrete_modules_are_never_subclassed():
+    faults = [
+        f"{cls.__module__}.{cls.__qualname__} extends {parent.__qualname__}, which is concrete"
+        for cls in own_modules()
+        for parent in parents(cls)
+        if not is_abstract(parent)
+    ]
+    assert not faults, "\n".join(faults)
+
+
+def test_no_chain_of_modules_is_deeper_than_three():
+    faults = [f"{cls.__module__}.{cls.__qualname__}: depth {depth(cls)}" for cls in own_modules() if depth(cls) > 3]
+    assert not faults, "\n".join(faults)
+
+
+def test_no_class_calls_the_constructor_of_its_parent():
+    faults = [
+        f"{path}:{node.lineno}"
+        for path, tree in SOURCES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr == "__init__"
+        and isinstance(node.value, ast.Call)
+        and isinstance(node.value.func, ast.Name)
+        and node.value.func.id == "super"
+    ]
+    assert not faults, "super().__init__ at " + ", ".join(faults)
+
+
+# Public names
+
+
+def public_objects() -> dict[str, object]:
+    """Public classes and functions by name; submodules are not offered, and other values carry no docstring."""
+    names = {name for name in vars(kinetic_nde) if not name.startswith("_")} | set(getattr(kinetic_nde, "__all__", ()))
+    found = {name: getattr(kinetic_nde, name) for name in sorted(names)}
+    return {name: value for name, value in found.items() if callable(value) and not isinstance(value, ModuleType)}
+
+
+def test_public_names_have_docstrings():
+    # A dataclass without one is given its signature.
+    missing = [
+        name
+        for name, value in public_objects().items()
+        if not (value.__doc__ or "").strip() or value.__doc__.startswith(f"{getattr(value, '__name__', name)}(")
+    ]
+    assert not missing, "no docstring: " + ", ".join(missing)
+
+
+def test_public_names_have_examples_that_run():
+    # Not a search for ">>>": doctest overlooks what it does not take for a class or a function of the module.
+    finder = doctest.DocTestFinder()
+    collected = {
+        test.name
+        for module in modules()
+        for test in finder.find(module)
+        if any(not example.options.get(doctest.SKIP) for example in test.examples)
+    }
+    missing = [
+        name
+        for name, value in public_objects().items()
+        if f"{value.__module__}.{getattr(value, '__qualname__', name)}" not in collected
+    ]
+    assert not missing, "no example in the docstring: " + ", ".join(missing)

@@ -1,0 +1,281 @@
+"""The entry: dispatch, bad input, transformations, recompilation, results, progress."""
+
+import subprocess
+import sys
+import warnings
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import kinetic_nde as kn
+
+GRID = kn.Grid(-4.0, 4.0, 80)
+START = kn.Density.gaussian(0.3, 0.7, GRID)
+NET = kn.SimResNet(-1.0, 0.3, kn.Tanh())
+EQUATION = kn.MeanField(NET)
+
+
+def energy(w, b):
+    return kn.solve(kn.MeanField(kn.SimResNet(w, b, kn.Tanh())), START, t1=1.0).final.energy
+
+
+def test_save_times():
+    solution = kn.solve(EQUATION, START, t0=0.5, t1=2.0, saveat=[0.5, 1.0, 1.7])
+    assert len(solution) == 3 and solution.distributions.values.shape == (3, 80)
+    assert solution.distributions.grid.lower.shape == (3,)
+    np.testing.assert_allclose(solution[0].values, START.values, rtol=1e-14)
+    np.testing.assert_allclose(
+        jax.vmap(lambda density: density.mean)(solution.distributions), [solution[i].mean for i in range(3)]
+    )
+    assert float(solution.final.variance) < 0.9 * float(solution[-1].variance)
+    with pytest.raises(IndexError):
+        solution[3]
+    alone = kn.solve(EQUATION, START, t1=1.5)
+    np.testing.assert_array_equal(alone[0].values, alone.final.values)
+    # Autonomous: shifted times change rounding only.
+    np.testing.assert_allclose(alone.final.values, solution.final.values, atol=1e-4)
+
+
+def test_no_time_at_all_changes_nothing():
+    solution = kn.solve(EQUATION, START, t0=1.0, t1=1.0)
+    np.testing.assert_allclose(solution.final.values, START.values, rtol=1e-14)
+    assert int(solution.stats["steps"]) == 0
+
+
+def test_jit_vmap_and_grad_give_the_numbers_of_one_by_one():
+    w, b = jnp.array([-1.0, 0.5, 2.0, 0.0]), jnp.array([0.3, -0.7, 0.1, 1.0])
+    each = [jax.value_and_grad(energy, argnums=(0, 1))(*pair) for pair in zip(w, b, strict=True)]
+    value = [one[0] for one in each]
+    slope = np.array([one[1] for one in each])
+    np.testing.assert_allclose([energy(*pair) for pair in zip(w, b, strict=True)], value, rtol=1e-13)
+    np.testing.assert_allclose([jax.jit(energy)(*pair) for pair in zip(w, b, strict=True)], value, rtol=1e-13)
+    np.testing.assert_allclose(jax.vmap(energy)(w, b), value, rtol=1e-13)
+    np.testing.assert_allclose(jax.jit(jax.vmap(energy))(w, b), value, rtol=1e-13)
+    together = jax.jit(jax.vmap(jax.value_and_grad(energy, argnums=(0, 1))))(w, b)
+    np.testing.assert_allclose(together[0], value, rtol=1e-13)
+    np.testing.assert_allclose(np.stack(together[1], axis=1), slope, rtol=1e-10, atol=1e-13)
+
+
+def test_members_of_a_batch_take_their_own_number_of_steps():
+    w = jnp.array([0.01, 1.0, 20.0])
+    batch = jax.vmap(lambda w: kn.solve(kn.MeanField(kn.SimResNet(w, 0.0, kn.Identity()), (-4.0, 4.0)), START, t1=1.0))(
+        w
+    )
+    alone = [kn.solve(kn.MeanField(kn.SimResNet(x, 0.0, kn.Identity()), (-4.0, 4.0)), START, t1=1.0) for x in w]
+    np.testing.assert_array_equal(batch.stats["steps"], [one.stats["steps"] for one in alone])
+    np.testing.assert_allclose(
+        batch.final.values, jnp.stack([one.final.values for one in alone]), rtol=1e-11, atol=1e-13
+    )
+    with pytest.raises(ValueError, match="batch of solutions"):
+        batch[0]
+
+
+def test_a_new_number_never_retraces():
+    counted = []
+
+    class Counting(eqx.Module):
+        net: kn.SimResNet
+        autonomous: bool = eqx.field(static=True, default=True)
+
+        def __call__(self, t, x):
+            counted.append(1)
+            return self.net(t, x)
+
+    def run(w, b, t1, bounds, cfl, wall):
+        grid = kn.Grid(*bounds, 60)
+        equation = kn.MeanField(Counting(kn.SimResNet(w, b, kn.Tanh())), walls=(None, wall))
+        kn.solve(equation, kn.Density.gaussian(0.0, 0.5, grid), t1=t1, method=kn.FiniteVolume(cfl=cfl))
+        return len(counted)
+
+    run(1.0, 0.0, 1.0, (-2.0, 2.0), 0.45, 2.0)
+    # Every call looks at the shapes of the field once more; a compilation evaluates it more often than that.
+    looks = len(counted)
+    run(1.0, 0.0, 1.0, (-2.0, 2.0), 0.45, 2.0)
+    look = len(counted) - looks
+    assert look == 1
+    for arguments in ((2, 1, 2, (-3, 3), 0.3, 3), (jnp.array(0.5), np.float64(1), 0.5, (-2.0, 2.5), 0.45, 2.5)):
+        before = len(counted)
+        assert run(*arguments) - before == look
+
+
+def test_an_optimiser_step_never_retraces():
+    traces = []
+
+    @eqx.filter_jit
+    def step(net, state):
+        traces.append(1)
+        value, slope = jax.value_and_grad(lambda net: kn.solve(kn.MeanField(net), START, t1=1.0).final.energy)(net)
+        # Adam itself mixes integers and floats.
+        with jax.numpy_dtype_promotion("standard"):
+            updates, state = optimiser.update(slope, state)
+        return optax.apply_updates(net, updates), state, value
+
+    optimiser = optax.adam(0.1)
+    net, state = NET, optimiser.init(NET)
+    values = []
+    for _ in range(5):
+        net, state, value = step(net, state)
+        values.append(float(value))
+    assert len(traces) == 1
+    assert values[-1] < values[0]
+
+
+def test_mixed_float_types_take_jaxs_result_type():
+    single = kn.Density.gaussian(np.float32(0.3), np.float32(0.7), kn.Grid(np.float32(-4), np.float32(4), 80))
+    net = kn.SimResNet(np.float32(-1.0), np.float32(0.3), kn.Tanh())
+    assert kn.solve(kn.MeanField(net, walls=(-4.0, 4.0)), single, t1=1.0).final.values.dtype == jnp.float32
+    assert kn.solve(EQUATION, single, t1=1.0).final.values.dtype == jnp.float64
+    assert kn.solve(kn.MeanField(net), START, t1=1.0).final.values.dtype == jnp.float64
+    assert kn.solve(kn.MeanField(net), kn.Ensemble(np.float32([1.0, 2.0])), t1=1.0).final.samples.dtype == jnp.float32
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"t1": -1.0}, "t0 <= t1"),
+        ({"t1": 1.0, "t0": 2.0}, "t0 <= t1"),
+        ({"t1": np.inf}, "finite times"),
+        ({"t1": np.array([1.0, 2.0])}, "are numbers"),
+        ({"t1": 1.0, "saveat": [0.5, 1.5]}, "increasing times in"),
+        ({"t1": 1.0, "saveat": [-0.5, 0.5]}, "increasing times in"),
+        ({"t1": 1.0, "saveat": [0.5, 0.2]}, "increasing times in"),
+        ({"t1": 1.0, "saveat": [0.5, 0.5]}, "increasing times in"),
+        ({"t1": 1.0, "saveat": []}, "list of times"),
+        ({"t1": 1.0, "max_steps": 0}, "at least 1"),
+    ],
+)
+def test_bad_times_and_limits(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        kn.solve(EQUATION, START, **arguments)
+
+
+@pytest.mark.parametrize("walls", [(-3.0, 4.0), (-4.0, None), (None, 4.0 + 1e-7)])
+def test_walls_off_the_grid(walls):
+    grid = kn.Grid(-4.0 + (walls[0] == -4.0) * 1e-7, 4.0, 80)
+    with pytest.raises(ValueError, match="not at the ends of the grid"):
+        kn.solve(kn.MeanField(NET, walls), kn.Density.gaussian(0.0, 1.0, grid), t1=1.0)
+
+
+@pytest.mark.parametrize(
+    "walls", [(1.0, 1.0), (2.0, 1.0), (np.nan, 1.0), (0.0, np.inf), 3.0, (1.0, 2.0, 3.0), ([0.0, 1.0], 2.0)]
+)
+def test_walls_that_are_none(walls):
+    with pytest.raises(ValueError, match="wall"):
+        kn.MeanField(NET, walls)
+
+
+def test_what_does_not_go_together():
+    with pytest.raises(
+        TypeError, match=r"Particles does not solve MeanField for a Density; possible: kn\.FiniteVolume\(\)"
+    ):
+        kn.solve(EQUATION, START, t1=1.0, method=kn.Particles())
+    with pytest.raises(TypeError, match=r"possible: kn\.Particles\(\)"):
+        kn.solve(EQUATION, kn.Ensemble([1.0]), t1=1.0, method=kn.FiniteVolume())
+    for bad in ((NET, START), (EQUATION, START.values)):
+        with pytest.raises(TypeError):
+            kn.solve(*bad, t1=1.0)
+    with pytest.raises(TypeError):
+        kn.MeanField(1.0)
+    with pytest.raises(ValueError, match="dimension 2 and the grid 1"):
+        kn.solve(kn.MeanField(kn.SimResNet(np.eye(2), 0.0, kn.Tanh())), START, t1=1.0)
+    with pytest.raises(ValueError, match="called with numbers"):
+        kn.solve(kn.MeanField(lambda t, x: jnp.stack([x, x])), START, t1=1.0)
+
+
+def test_a_field_that_hides_traced_values_is_refused():
+    with pytest.raises(ValueError, match=r"eqx\.Module"):
+        jax.grad(lambda w: kn.solve(kn.MeanField(lambda t, x: w * x), START, t1=1.0).final.mean)(1.0)
+
+
+def test_any_module_is_a_field():
+    class Pendulum(eqx.Module):
+        strength: float
+
+        def __call__(self, t, x):
+            return -self.strength * jnp.sin(x)
+
+    def mean(strength):
+        return kn.solve(kn.MeanField(Pendulum(strength)), START, t1=1.0, method=kn.FiniteVolume(steps=30)).final.energy
+
+    slope = jax.grad(mean)(0.8)
+    np.testing.assert_allclose(slope, (mean(0.8 + 1e-5) - mean(0.8 - 1e-5)) / 2e-5, rtol=1e-6)
+    particles = kn.solve(kn.MeanField(Pendulum(0.8)), kn.Ensemble([1.0]), t1=1.0).final.samples[0]
+    np.testing.assert_allclose(np.tan(particles / 2), np.tan(0.5) * np.exp(-0.8), rtol=1e-7)
+
+
+def test_results_that_are_not_success():
+    with pytest.raises(RuntimeError, match="max_steps was reached"):
+        kn.solve(EQUATION, START, t1=10.0, max_steps=5)
+    stopped = kn.solve(EQUATION, START, t1=10.0, max_steps=5, throw=False)
+    assert stopped.result == kn.Result.max_steps_reached and int(stopped.stats["steps"]) == 5
+    assert abs(float(stopped.final.mass) - 1) < 1e-6
+    enough = kn.solve(EQUATION, START, t1=1.0, max_steps=10_000)
+    assert enough.result == kn.Result.successful
+
+    def broken(t, x):
+        return x / (x - x)
+
+    nan = kn.solve(kn.MeanField(broken), START, t1=1.0, throw=False)
+    assert nan.result == kn.Result.not_finite
+    with pytest.raises(RuntimeError, match="no longer finite"):
+        kn.solve(kn.MeanField(broken), START, t1=1.0)
+    stalled = kn.solve(kn.MeanField(kn.SimResNet(1e18, 0.0, kn.Identity())), START, t1=1.0, throw=False)
+    assert stalled.result == kn.Result.stalled
+    particles = kn.solve(EQUATION, kn.Ensemble([0.0, 1.0]), t1=10.0, max_steps=2, throw=False)
+    assert particles.result == kn.Result.max_steps_reached
+
+
+def test_values_that_are_wrong_but_traced_become_results():
+    def result(t1=1.0, t0=0.0, saves=(0.2, 0.4), wall=4.0, lowest=0.0):
+        density = kn.Density(GRID, START.values.at[3].set(lowest))
+        equation = kn.MeanField(NET, walls=(None, wall))
+        return kn.solve(
+            equation, density, t0=t0, t1=t1, saveat=jnp.stack(jnp.broadcast_arrays(*saves)), throw=False
+        ).result
+
+    batched = {
+        "t1": [1.0, -1.0],
+        "t0": [0.0, 0.3],
+        "wall": [4.0, 3.9],
+        "lowest": [0.0, -1.0],
+    }
+    expected = {
+        "t1": kn.Result.bad_times,
+        "t0": kn.Result.bad_times,
+        "wall": kn.Result.bad_walls,
+        "lowest": kn.Result.bad_initial,
+    }
+    for name, values in batched.items():
+        results = jax.vmap(lambda value, name=name: result(**{name: value}))(jnp.array(values))
+        np.testing.assert_array_equal(results == kn.Result.successful, [True, False])
+        assert bool((results == expected[name])[1])
+    with pytest.raises(Exception, match="not at the ends of the grid"):
+        jax.jit(lambda wall: kn.solve(kn.MeanField(NET, (None, wall)), START, t1=1.0).final.mean)(
+            3.0
+        ).block_until_ready()
+
+
+def test_float32_warns_once():
+    code = """
+import kinetic_nde as kn
+start = kn.Density.uniform(0.0, 1.0, kn.Grid(0.0, 1.0, 10))
+for _ in range(2):
+    kn.solve(kn.MeanField(kn.SimResNet(-1.0, 0.0, kn.Tanh())), start, t1=1.0)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stderr.count("float64 is off") == 1
+
+
+def test_progress_bar(capsys):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        kn.solve(EQUATION, START, t1=30.0, progress=True)
+        jax.vmap(lambda w: kn.solve(kn.MeanField(kn.SimResNet(w, 0.0, kn.Tanh())), START, t1=30.0, progress=True))(
+            jnp.array([1.0, 2.0])
+        )
+        kn.solve(EQUATION, kn.Ensemble([0.0, 1.0]), t1=1.0, progress=True)
+    assert "100%" in capsys.readouterr().err
