@@ -29,9 +29,10 @@ def rows(report: str) -> list[list[str]]:
 def quick(tmp_path_factory):
     """The exit code, the folder and what was printed by one quick run of all experiments."""
     out = tmp_path_factory.mktemp("experiments") / "new" / "results"
-    printed = io.StringIO()
+    printed, open_before = io.StringIO(), plt.get_fignums()
     with redirect_stdout(printed):
         code = program.run(["--quick", "--out", str(out)])
+    assert plt.get_fignums() == open_before
     return code, out, printed.getvalue()
 
 
@@ -42,7 +43,6 @@ def test_a_quick_run_of_all_is_within_tolerance(quick):
     lines = printed.splitlines()
     assert [line.split()[:2] for line in lines[:3]] == [[f"[{k}/3]", name] for k, name in enumerate(NAMES, start=1)]
     assert all("all within tolerance" in line for line in lines[:3])
-    assert plt.get_fignums() == []
 
 
 def test_the_pictures_are_pictures(quick):

@@ -135,6 +135,7 @@ def _integral(average: Array, slope: Array, curvature: Array, s: Array) -> Array
 def _minimum(average: Array, slope: Array, curvature: Array) -> Array:
     """The smallest value of P in the cell: at an end, or at the vertex where that is inside."""
     end = average - 0.5 * jnp.abs(slope) + curvature / 6
-    vertex = curvature > jnp.abs(slope)
+    # A curvature that is next to nothing has no vertex: its square underflows in float32.
+    vertex = (curvature > jnp.abs(slope)) & (curvature > jnp.finfo(curvature.dtype).eps ** 2)
     safe = jnp.where(vertex, curvature, jnp.ones_like(curvature))
     return jnp.where(vertex, average - slope**2 / (4 * safe) - curvature / 12, end)

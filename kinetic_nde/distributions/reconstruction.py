@@ -54,8 +54,9 @@ class CWENO3(AbstractReconstruction):
     (0, 1) is the weight C0. Levy, Puppo, Russo (2000); Cravero, Puppo, Semplice, Visconti (2018),
     doi:10.1090/mcom/3273. Raises `ValueError` for c0 outside (0, 1).
 
-    >>> CWENO3()(jnp.array(1.0), jnp.array(3.0), 1e30)  # everything counts as smooth: the optimal parabola
-    (Array(2., dtype=float64), Array(1., dtype=float64))
+    >>> slope, curvature = CWENO3()(jnp.array(1.0), jnp.array(3.0), 1e30)  # all counts as smooth: the optimal parabola
+    >>> float(slope), float(curvature)
+    (2.0, 1.0)
     """
 
     c0: float = eqx.field(static=True, default=0.75, converter=float)
