@@ -1,13 +1,16 @@
 """Residual networks as kinetic equations: a differentiable solver for the distribution of what they compute."""
 
 from .adjoints.adjoint import CheckpointAdjoint as CheckpointAdjoint, ForwardMode as ForwardMode
+from .analysis.flow import Flow as Flow, StandardNormal as StandardNormal
 from .distributions.density import Density as Density
 from .distributions.distance import wasserstein as wasserstein
 from .distributions.ensemble import Ensemble as Ensemble
 from .distributions.grid import Grid as Grid
 from .distributions.reconstruction import CWENO3 as CWENO3
 from .equations.mean_field import MeanField as MeanField
+from .methods.characteristics import Characteristics as Characteristics
 from .methods.finite_volume.scheme import FiniteVolume as FiniteVolume
+from .methods.layers import Layers as Layers
 from .methods.particles import Particles as Particles
 from .methods.result import Result as Result
 from .network.activations import (

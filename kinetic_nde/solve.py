@@ -17,7 +17,9 @@ from .distributions.ensemble import Ensemble
 from .equations.balance_law import AbstractBalanceLaw
 from .equations.mean_field import MeanField
 from .methods import progress as progress_bar
+from .methods.characteristics import Characteristics
 from .methods.finite_volume.scheme import FiniteVolume, walls_off_grid
+from .methods.layers import Layers
 from .methods.method import AbstractMethod, Integrated, Options, Times
 from .methods.particles import Particles
 from .methods.result import Result, first_failure
@@ -25,8 +27,8 @@ from .solution import Solution
 
 # One row per cell of the table of methods; the first method is the default.
 _METHODS: list[tuple[type[AbstractBalanceLaw], type, tuple[type[AbstractMethod], ...]]] = [
-    (MeanField, Density, (FiniteVolume,)),
-    (MeanField, Ensemble, (Particles,)),
+    (MeanField, Density, (FiniteVolume, Characteristics)),
+    (MeanField, Ensemble, (Particles, Layers)),
 ]
 
 
@@ -96,7 +98,7 @@ def _choose(equation: Any, initial: Any, method: AbstractMethod | None) -> Abstr
             chosen = methods[0]() if method is None else method
             if isinstance(chosen, methods):
                 return chosen
-            possible = " or ".join(f"kn.{each.__name__}()" for each in methods)
+            possible = " or ".join(f"kn.{each.__name__}" for each in methods)
             raise TypeError(
                 f"{type(chosen).__name__} does not solve {law.__name__} for a {kind.__name__}; possible: {possible}"
             )

@@ -170,10 +170,11 @@ def test_walls_that_are_none(walls):
 
 def test_what_does_not_go_together():
     with pytest.raises(
-        TypeError, match=r"Particles does not solve MeanField for a Density; possible: kn\.FiniteVolume\(\)"
+        TypeError,
+        match=r"Particles does not solve MeanField for a Density; possible: kn\.FiniteVolume or kn\.Characteristics",
     ):
         kn.solve(EQUATION, START, t1=1.0, method=kn.Particles())
-    with pytest.raises(TypeError, match=r"possible: kn\.Particles\(\)"):
+    with pytest.raises(TypeError, match=r"possible: kn\.Particles or kn\.Layers"):
         kn.solve(EQUATION, kn.Ensemble([1.0]), t1=1.0, method=kn.FiniteVolume())
     for bad in ((NET, START), (EQUATION, START.values)):
         with pytest.raises(TypeError):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
 
 from .grid import Grid
 from .reconstruction import CWENO3, ghosts, threshold, unit
@@ -44,13 +44,22 @@ class Profile(NamedTuple):
             self.average, self.slope, self.curvature, edges
         )
 
-    @jax.jit
-    def below(self, x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
-        """int_{-inf}^x P."""
-        x = jnp.asarray(x, self.average.dtype)
+    def _place(self, x: Float[Array, "*shape"]) -> tuple[Array, Array]:
+        """The cell that holds x and the place s across it, both clipped to the grid."""
         place = (x - self.grid.lower) / self.grid.width
         cell = jnp.clip(jnp.floor(place).astype(int), 0, self.grid.cells - 1)
-        s = jnp.clip(place - cell.astype(x.dtype) - 0.5, -0.5, 0.5)
+        return cell, jnp.clip(place - cell.astype(x.dtype) - 0.5, -0.5, 0.5)
+
+    def height(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """P(x), 0 outside the grid."""
+        cell, s = self._place(x)
+        value = self.average[cell] + s * self.slope[cell] + (s**2 - 1 / 12) * self.curvature[cell]
+        return jnp.where((x >= self.grid.lower) & (x <= self.grid.upper), value, jnp.zeros_like(value))
+
+    @jax.jit
+    def below(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """int_{-inf}^x P."""
+        cell, s = self._place(x)
         start = jnp.concatenate([jnp.zeros(1, x.dtype), jnp.cumsum(self.average)])[cell]
         return self.grid.width * (start + _integral(self.average[cell], self.slope[cell], self.curvature[cell], s))
 

@@ -1,7 +1,5 @@
 """Each particle's own ordinary differential equation."""
 
-from typing import Any
-
 import diffrax
 import equinox as eqx
 import jax
@@ -10,8 +8,9 @@ from jaxtyping import Array, Float
 
 from .._values import as_floating, require
 from ..distributions.ensemble import Ensemble
-from ..equations.balance_law import AbstractBalanceLaw, Walls
+from ..equations.balance_law import AbstractBalanceLaw
 from ..network.field import breakpoints
+from .bounded import Bounded, StayingAtWalls
 from .method import AbstractMethod, Integrated, Options, Times
 from .result import from_diffrax
 
@@ -41,24 +40,7 @@ class Particles(AbstractMethod):
             require(lambda tolerance=tolerance: tolerance > 0, lambda name=name: f"{name} must be positive", tolerance)
 
     def check(self, equation: AbstractBalanceLaw, initial: Ensemble) -> None:
-        dimension = getattr(equation.field, "dimension", initial.dimension)
-        if dimension != initial.dimension:
-            raise ValueError(f"the field has dimension {dimension} and the ensemble {initial.dimension}")
-        if equation.walls is not None and initial.dimension != 1:
-            raise ValueError(f"walls (lo, hi) are for one dimension, the ensemble has {initial.dimension}")
-        shape = initial.samples.shape[1:]
-        out = jax.eval_shape(equation.field, jnp.zeros(()), jax.ShapeDtypeStruct(shape, initial.samples.dtype))
-        if getattr(out, "shape", None) != shape:
-            raise ValueError(f"for particles of shape {shape} the field must give velocities of that shape, got {out}")
-        samples = initial.samples
-        for wall, beyond in zip(equation.walls or (), (jnp.less, jnp.greater), strict=False):
-            if wall is not None:
-                require(
-                    lambda wall=wall, beyond=beyond: not jnp.any(beyond(samples, wall)),
-                    lambda wall=wall: f"some particles start beyond the wall at {wall}",
-                    wall,
-                    samples,
-                )
+        check_ensemble(equation, initial)
 
     def integrate(self, equation: AbstractBalanceLaw, initial: Ensemble, times: Times, options: Options) -> Integrated:
         samples = initial.samples
@@ -76,7 +58,7 @@ class Particles(AbstractMethod):
         saveat = times.t1[None] if times.saveat is None else jnp.concatenate([times.saveat, times.t1[None]])
         solution = diffrax.diffeqsolve(
             diffrax.ODETerm(lambda t, x, equation: jax.vmap(lambda point: equation.velocity(t, point))(x)),
-            self.solver if equation.walls is None else _BetweenWalls(self.solver, equation.walls),
+            self.solver if equation.walls is None else Bounded(self.solver, StayingAtWalls(*equation.walls)),
             times.t0,
             times.t1,
             None,
@@ -91,7 +73,7 @@ class Particles(AbstractMethod):
         )
         assert solution.ys is not None
         # Between two steps the interpolant does not know of the walls.
-        paths = _inside(solution.ys, equation.walls)
+        paths = solution.ys if equation.walls is None else jnp.clip(solution.ys, *equation.walls)
         saved = paths if times.saveat is None else paths[:-1]
         stats = {"steps": solution.stats["num_accepted_steps"], "rejected_steps": solution.stats["num_rejected_steps"]}
         return Integrated(
@@ -102,55 +84,23 @@ class Particles(AbstractMethod):
         )
 
 
-def _inside(x: Array, walls: Walls | None) -> Array:
-    return x if walls is None else jnp.clip(x, *walls)
-
-
-class _BetweenWalls(diffrax.AbstractWrappedSolver):
-    """A solver whose steps end inside the walls.
-
-    What is at a wall when a step begins has its outward velocity set to zero in all stages: it stays exactly, and its
-    velocity is continuous when the field turns round. What comes to a wall during a step moves on through it and is put
-    back at the end: no stage sees a jump, so no step is rejected for each particle that arrives.
-    """
-
-    solver: diffrax.AbstractERK
-    walls: Walls
-
-    @property
-    def term_structure(self) -> Any:
-        return self.solver.term_structure
-
-    @property
-    def interpolation_cls(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return self.solver.interpolation_cls
-
-    def order(self, terms: Any) -> int | None:
-        return self.solver.order(terms)
-
-    def strong_order(self, terms: Any) -> Any:
-        return self.solver.strong_order(terms)
-
-    def error_order(self, terms: Any) -> Any:
-        return self.solver.error_order(terms)
-
-    def init(self, terms: Any, t0: Any, t1: Any, y0: Array, args: Any) -> Any:
-        return self.solver.init(terms, t0, t1, y0, args)
-
-    def func(self, terms: Any, t0: Any, y0: Array, args: Any) -> Any:
-        return self.solver.func(terms, t0, y0, args)
-
-    def step(self, terms: Any, t0: Any, t1: Any, y0: Array, args: Any, solver_state: Any, made_jump: Any) -> Any:
-        low, high = self.walls
-
-        def velocity(t: Any, y: Array, args: Any) -> Array:
-            v = terms.vf(t, y, args)
-            if low is not None:
-                v = jnp.where(y0 <= low, jnp.maximum(v, 0), v)
-            return v if high is None else jnp.where(y0 >= high, jnp.minimum(v, 0), v)
-
-        # The stage kept from the last step was taken with that step's velocity: compute it again.
-        y1, error, dense, state, result = self.solver.step(
-            diffrax.ODETerm(velocity), t0, t1, y0, args, solver_state, True
-        )
-        return _inside(y1, self.walls), error, dense, state, result
+def check_ensemble(equation: AbstractBalanceLaw, initial: Ensemble) -> None:
+    """Raises `ValueError` if dimensions, walls and samples do not go together."""
+    dimension = getattr(equation.field, "dimension", initial.dimension)
+    if dimension != initial.dimension:
+        raise ValueError(f"the field has dimension {dimension} and the ensemble {initial.dimension}")
+    if equation.walls is not None and initial.dimension != 1:
+        raise ValueError(f"walls (lo, hi) are for one dimension, the ensemble has {initial.dimension}")
+    shape = initial.samples.shape[1:]
+    out = jax.eval_shape(equation.field, jnp.zeros(()), jax.ShapeDtypeStruct(shape, initial.samples.dtype))
+    if getattr(out, "shape", None) != shape:
+        raise ValueError(f"for particles of shape {shape} the field must give velocities of that shape, got {out}")
+    samples = initial.samples
+    for wall, beyond in zip(equation.walls or (), (jnp.less, jnp.greater), strict=False):
+        if wall is not None:
+            require(
+                lambda wall=wall, beyond=beyond: not jnp.any(beyond(samples, wall)),
+                lambda wall=wall: f"some particles start beyond the wall at {wall}",
+                wall,
+                samples,
+            )

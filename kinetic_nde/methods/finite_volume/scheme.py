@@ -54,20 +54,7 @@ class FiniteVolume(AbstractMethod):
             raise ValueError(f"steps must be a positive integer, or None for adaptive steps, got {self.steps!r}")
 
     def check(self, equation: AbstractBalanceLaw, initial: Density) -> None:
-        dimension = getattr(equation.field, "dimension", 1)
-        if dimension != initial.grid.dimension:
-            raise ValueError(f"the field has dimension {dimension} and the grid {initial.grid.dimension}")
-        point = jax.ShapeDtypeStruct((), initial.values.dtype)
-        out = jax.eval_shape(equation.field, point, point)
-        if getattr(out, "shape", None) != ():
-            raise ValueError(f"in one dimension a field is called with numbers and gives a number, got {out}")
-        require(
-            lambda: not np.any(walls_off_grid(equation, initial.grid)),
-            lambda: (
-                f"the walls {_show(equation.walls)} are not at the ends of the grid [{initial.grid.lower}, {initial.grid.upper}]"
-            ),
-            (equation.walls, initial.grid),
-        )
+        check_density(equation, initial)
 
     def integrate(self, equation: AbstractBalanceLaw, initial: Density, times: Times, options: Options) -> Integrated:
         grid = initial.grid
@@ -202,6 +189,24 @@ def _steps_left(fastest: Array, rest: Array, cfl: Array) -> Array:
     """How many equal steps of at most this Courant number cover the rest; the tolerance keeps rounding from adding
     one."""
     return jnp.maximum(jnp.ceil(fastest * rest / cfl - 1e-3), 1)
+
+
+def check_density(equation: AbstractBalanceLaw, initial: Density) -> None:
+    """Raises `ValueError` if dimensions, walls and grid do not go together."""
+    dimension = getattr(equation.field, "dimension", 1)
+    if dimension != initial.grid.dimension:
+        raise ValueError(f"the field has dimension {dimension} and the grid {initial.grid.dimension}")
+    point = jax.ShapeDtypeStruct((), initial.values.dtype)
+    out = jax.eval_shape(equation.field, point, point)
+    if getattr(out, "shape", None) != ():
+        raise ValueError(f"in one dimension a field is called with numbers and gives a number, got {out}")
+    require(
+        lambda: not np.any(walls_off_grid(equation, initial.grid)),
+        lambda: (
+            f"the walls {_show(equation.walls)} are not at the ends of the grid [{initial.grid.lower}, {initial.grid.upper}]"
+        ),
+        (equation.walls, initial.grid),
+    )
 
 
 def walls_off_grid(equation: AbstractBalanceLaw, grid: Grid) -> Array:

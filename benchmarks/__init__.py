@@ -1,0 +1,6 @@
+"""Speed of the forward solve against a C loop and against other packages: `python -m benchmarks.forward`. What was measured is in README.md here."""
+
+import jax
+
+# Before the first array is made: the numbers are stated for float64.
+jax.config.update("jax_enable_x64", True)

@@ -1,0 +1,1 @@
+"""What a network does to data, without solving for a density."""

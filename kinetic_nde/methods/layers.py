@@ -1,0 +1,67 @@
+"""The discrete residual network."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from ..distributions.ensemble import Ensemble
+from ..equations.balance_law import AbstractBalanceLaw
+from ..network import field as fields
+from .method import AbstractMethod, Integrated, Options, Times
+from .particles import check_ensemble
+from .result import Result, first_failure
+
+
+class Layers(AbstractMethod):
+    """The residual network with `count` layers,
+
+        x(l + 1) = x(l) + dt sigma(w(l) x(l) + b(l)),   dt = (t1 - t0) / count,
+
+    Eq. (1) of Herty, Trimborn, Visconti (2021): the forward Euler method for (2). A layer of piecewise-constant
+    parameters is the one that holds its middle, so that layers whose times are rounded are not mixed up; other parameters
+    are taken at its start. Between two layers a save time gets the straight line; with `saveat` all layers are kept in
+    memory. Raises `ValueError` for a count below 1.
+
+    >>> Layers(20).count
+    20
+    """
+
+    count: int = eqx.field(static=True)
+
+    def __check_init__(self):
+        if not isinstance(self.count, int) or self.count < 1:
+            raise ValueError(f"count must be a positive integer, got {self.count!r}")
+
+    def check(self, equation: AbstractBalanceLaw, initial: Ensemble) -> None:
+        check_ensemble(equation, initial)
+
+    def integrate(self, equation: AbstractBalanceLaw, initial: Ensemble, times: Times, options: Options) -> Integrated:
+        dt = (times.t1 - times.t0) / self.count
+
+        def layer(x: Array, number: Array) -> tuple[Array, Array | None]:
+            t = times.t0 + dt * number.astype(dt.dtype)
+            law = eqx.tree_at(lambda law: law.field, equation, fields.frozen(equation.field, t + 0.5 * dt))
+            after = x + dt * jax.vmap(lambda point: law.velocity(t, point))(x)
+            after = after if equation.walls is None else jnp.clip(after, *equation.walls)
+            return after, None if times.saveat is None else after
+
+        final, states = jax.lax.scan(layer, initial.samples, jnp.arange(self.count))
+        stats = {"steps": jnp.asarray(self.count, jnp.int32)}
+        result = first_failure([(~jnp.all(jnp.isfinite(final)), Result.not_finite)])
+        if times.saveat is None or states is None:
+            return Integrated(_stack(final[None]), Ensemble(final), stats, result)
+        states = jnp.concatenate([initial.samples[None], states])
+        place = jnp.where(
+            dt > 0, (times.saveat - times.t0) / jnp.where(dt > 0, dt, jnp.ones_like(dt)), 0 * times.saveat
+        )
+        before = jnp.clip(jnp.floor(place).astype(int), 0, self.count - 1)
+        share = (place - before.astype(place.dtype)).reshape((-1,) + (1,) * final.ndim)
+        share = jnp.broadcast_to(share, states[before].shape)
+        return Integrated(
+            _stack((1 - share) * states[before] + share * states[before + 1]), Ensemble(final), stats, result
+        )
+
+
+def _stack(samples: Array) -> Ensemble:
+    return jax.vmap(Ensemble)(samples)
