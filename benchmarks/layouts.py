@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.stages import Wrapped
 from jaxtyping import Array
 
@@ -127,10 +126,3 @@ def arguments(cells: int, batch: int | None = None) -> tuple[Array, Wind, Array]
     blowing = wind(problem.equation(), grid, jnp.zeros(()))
     inputs = (initial.values / unit(initial.mass, grid.length), blowing, problem.CFL / blowing.fastest)
     return inputs if batch is None else jax.tree.map(lambda leaf: jnp.stack([leaf] * batch), inputs)
-
-
-def disagreement(cells: int, steps: int) -> float:
-    """The largest difference between two layouts after `steps` steps, as a share of the largest average."""
-    averages, blowing, dt = arguments(cells)
-    out = [np.asarray(steps_of(layout)(averages, blowing, dt, jnp.asarray(steps))) for layout in LAYOUTS.values()]
-    return float(np.max(np.ptp(out, axis=0)) / np.max(out))

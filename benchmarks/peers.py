@@ -70,7 +70,7 @@ class SSPRK3(diffrax.AbstractERK):
         b_error=np.array([1 / 6 - 0.5, 1 / 6 - 0.5, 2 / 3]),
         c=np.array([1.0, 0.5]),
     )
-    interpolation_cls: ClassVar = diffrax.LocalLinearInterpolation
+    interpolation_cls: ClassVar = diffrax.ThirdOrderHermitePolynomialInterpolation.from_k
 
     def order(self, terms: Any) -> int:
         return 3
@@ -84,8 +84,8 @@ def lines(cells: int) -> Prepared:
     dt = problem.T1 / steps
     scale = problem.initial_averages(cells).max() / float(averages.max())
 
-    def rate(t: Array, state: Array, wind: Any) -> Array:
-        return layout.stage(t >= 0, state, wind, jnp.asarray(dt)) / dt
+    def rate(t: Any, state: Array, wind: Any) -> Array:
+        return layout.stage(jnp.asarray(t >= 0), state, wind, jnp.asarray(dt)) / dt
 
     def solve(averages: Array, wind: Any) -> Array:
         solution = diffrax.diffeqsolve(

@@ -1,11 +1,13 @@
 """The forward solver on densities: order, conservation, positivity, units, mirror images, walls and open ends."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 from oracles import averages, l1, order
+from scipy.integrate import solve_ivp
 from scipy.stats import norm
 
 import kinetic_nde as kn
@@ -175,3 +177,61 @@ def test_without_wind_nothing_moves():
     solution = kn.solve(kn.MeanField(kn.SimResNet(0.0, 0.0, kn.Identity())), density, t1=1e6)
     np.testing.assert_allclose(solution.final.values, density.values, rtol=1e-14)
     assert int(solution.stats["steps"]) == 1
+
+
+def test_smooth_parameters_in_time_keep_third_order():
+    """Against faces carried back by SciPy at a tolerance of 1e-12."""
+
+    class Wave(eqx.Module):
+        amplitude: float
+
+        def __call__(self, t):
+            return self.amplitude * jnp.cos(3 * t)
+
+    net, errors = kn.SimResNet(Wave(1.2), Wave(0.5), kn.Tanh()), []
+    for n in CELLS:
+        grid = kn.Grid(-8.0, 8.0, n)
+        back = solve_ivp(
+            lambda t, x: np.tanh(np.cos(3 * t) * (1.2 * x + 0.5)),
+            (1.0, 0.0),
+            np.asarray(grid.faces),
+            rtol=1e-12,
+            atol=1e-12,
+        ).y[:, -1]
+        exact = np.diff(norm.cdf(back)) / float(grid.width)
+        errors.append(l1(final(net, kn.Density.gaussian(0.0, 1.0, grid), 1.0), exact))
+    assert 2.7 <= order(CELLS, errors) <= 3.5, errors
+
+
+def test_a_sweep_of_random_networks_of_all_activations():
+    """256 networks to t = 5 in one vmap: no NaN, no negative cell, no mass lost between walls."""
+    activations = [*ALL, kn.GeneralizedGamma(0.5, 1.0)]
+
+    class AnyActivation(eqx.Module):
+        which: jax.Array
+        w: jax.Array
+        b: jax.Array
+        autonomous: bool = eqx.field(static=True, default=True)
+
+        def __call__(self, t, x):
+            return jax.lax.switch(self.which, activations, self.w * x + self.b)
+
+    keys = jax.random.split(jax.random.key(0), 3)
+    fields = AnyActivation(
+        jax.random.randint(keys[0], (256,), 0, len(activations)),
+        jax.random.normal(keys[1], 256),
+        jax.random.normal(keys[2], 256),
+    )
+    start = kn.Density.from_samples([-1.0, -0.5, 0.1, 1.2], kn.Grid(-3.0, 3.0, 100), bandwidth=0.1)
+
+    @jax.jit
+    @jax.vmap
+    def sweep(field):
+        return kn.solve(kn.MeanField(field, (-3.0, 3.0)), start, t1=5.0)
+
+    solution = sweep(fields)
+    assert bool(jnp.all(solution.result == kn.Result.successful))
+    assert bool(jnp.all(jnp.isfinite(solution.final.values)))
+    largest = jnp.max(solution.final.values, axis=1)
+    assert bool(jnp.all(solution.stats["smallest_average"] >= -1e-14 * largest))
+    assert float(jnp.max(solution.stats["mass_drift"])) < 1e-12 and float(jnp.max(solution.stats["mass_lost"])) == 0

@@ -1,0 +1,116 @@
+"""python -m benchmarks.forward [--quick] [--out DIR]: the forward solve, measured against a C loop and other packages.
+
+Writes `forward.md` with all tables and `error_against_time.png`. A few minutes; with `--quick` seconds, for the machinery only: the numbers mean nothing.
+"""
+
+import argparse
+import importlib.util
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from . import accuracy, peers, speed
+from .c_loop import c_loop
+from .table import Cell, Table
+from .timing import machine
+
+
+class Sizes(NamedTuple):
+    """What is measured; `work` is cells times steps of one run."""
+
+    cells: tuple[int, ...] = (400, 1600, 6400)
+    work: int = 4_800_000
+    batch: tuple[int, int, int] = (400, 150, 256)  # cells, steps, members
+    layouts: tuple[int, int] = (1600, 1500)  # cells, steps
+    wide: bool = True
+    grids: tuple[int, ...] = (100, 200, 400, 800, 1600, 3200, 6400)
+    errors: tuple[float, ...] = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
+    repeats: int = 15
+    processes: int = 3
+    py_pde_entry: int | None = 400
+
+
+QUICK = Sizes((32,), 320, (16, 5, 3), (32, 10), False, (12, 24), (2e-2,), 1, 0, None)
+
+
+def measure(sizes: Sizes, out: Path) -> tuple[list[Table], list[str]]:
+    """All tables and remarks; draws the picture into the folder `out`."""
+    loop, line = c_loop()
+    tables = [
+        speed.alone(loop, sizes.cells, sizes.work, sizes.repeats),
+        speed.batches(loop, *sizes.batch, sizes.repeats),
+        speed.layouts(loop, sizes.layouts, sizes.batch, sizes.wide, sizes.repeats),
+    ]
+    if sizes.processes:
+        kinds = {
+            "one problem": ("constant", 1600),
+            "five layers": ("layers", 1600),
+            "jax.jit(jax.vmap), 256 networks": ("vmap", 400),
+        }
+        tables.append(speed.first_call(kinds, sizes.processes))
+    points, missing = accuracy.measure(loop, sizes.grids, sizes.repeats)
+    tables += [accuracy.table(points), accuracy.at_equal_error(points, sizes.errors)]
+    accuracy.draw(points, out / "error_against_time.png")
+    remarks = [line, *missing, f"A call of kn.solve with one step: {speed.fixed_cost(400, sizes.repeats):.2f} ms."]
+    if sizes.py_pde_entry and importlib.util.find_spec("pde") is not None:
+        seconds = peers.py_pde_entry(sizes.py_pde_entry)
+        remarks.append(
+            f"py-pde's own PDE.solve on {sizes.py_pde_entry} cells, which compiles in every call: {seconds:.1f} s."
+        )
+    return [_targets(tables), *tables], remarks
+
+
+def _targets(tables: list[Table]) -> Table:
+    """What the forward solver was to reach, beside what was measured here."""
+    by_title = {table.title: table for table in tables}
+    rows: list[tuple[Cell, ...]] = []
+    for row in by_title["One problem"].rows:
+        if row[0] == 1600:
+            single = dict(zip(by_title["One problem"].columns, row, strict=True))
+            rows.append(("1600 cells, kn.solve / C loop", "at most 2.2", single["kn.solve / C"]))
+            rows.append(("1600 cells, in jax.jit / C loop", "at most 2.2", single["in jax.jit / C"]))
+    for row in by_title["Batches"].rows:
+        if not str(row[0]).startswith("C loop"):
+            rows.append((f"batch on all cores, {row[0]} / C loop on one", "at most 1.5", row[2]))
+    if "First call" in by_title:
+        first = by_title["First call"]
+        rows += [
+            (f"first call, s, {what}", "under 4", seconds)
+            for what, seconds in zip(first.column("what"), first.column("first call, s"), strict=True)
+        ]
+    equal = by_title["At equal error"]
+    for row in equal.rows:
+        ratios = [cell for name, cell in zip(equal.columns, row, strict=True) if name.startswith("ratio")]
+        known = [ratio for ratio in ratios if isinstance(ratio, float)]
+        if str(row[0]).startswith("Py") or str(row[0]).startswith("py"):
+            rows.append((f"{row[0]}: smallest ratio of times at equal error", "above 1", min(known, default=None)))
+    return Table("Targets", ("what", "target", "measured"), rows)
+
+
+def report(tables: list[Table], remarks: list[str]) -> str:
+    """All of it in Markdown."""
+    parts = [machine(), "\n".join(f"- {remark}" for remark in remarks), *(table.markdown() for table in tables)]
+    return "\n\n".join([*parts, "![Error against time](error_against_time.png)"]) + "\n"
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Measures, prints and writes everything; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.forward", description="The speed of the forward solve.")
+    parser.add_argument(
+        "--out", type=Path, default=Path("results"), metavar="DIR", help="for the tables and the picture"
+    )
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: seconds, and numbers that mean nothing")
+    options = parser.parse_args(arguments)
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+        text = report(*measure(QUICK if options.quick else Sizes(), options.out))
+        (options.out / "forward.md").write_text(text, encoding="utf-8")
+    except OSError as error:
+        print(f"error: cannot write to {options.out}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run())
