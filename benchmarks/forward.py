@@ -12,7 +12,7 @@ from typing import NamedTuple
 from . import accuracy, peers, speed
 from .c_loop import c_loop
 from .table import Cell, Table
-from .timing import machine
+from .timing import Company, machine
 
 
 class Sizes(NamedTuple):
@@ -22,7 +22,7 @@ class Sizes(NamedTuple):
     work: int = 4_800_000
     batch: tuple[int, int, int] = (400, 150, 256)  # cells, steps, members
     layouts: tuple[int, int] = (1600, 1500)  # cells, steps
-    wide: bool = True
+    layouts_in_batches: bool = True
     grids: tuple[int, ...] = (100, 200, 400, 800, 1600, 3200, 6400)
     errors: tuple[float, ...] = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
     repeats: int = 15
@@ -30,17 +30,19 @@ class Sizes(NamedTuple):
     py_pde_entry: int | None = 400
 
 
-QUICK = Sizes((32,), 320, (16, 5, 3), (32, 10), False, (12, 24), (2e-2,), 1, 0, None)
+QUICK = Sizes((24,), 240, (12, 5, 3), (24, 10), False, (24,), (0.0375,), 1, 0, None)
 
 
 def measure(sizes: Sizes, out: Path) -> tuple[list[Table], list[str]]:
     """All tables and remarks; draws the picture into the folder `out`."""
     loop, line = c_loop()
+    company = Company()
     tables = [
         speed.alone(loop, sizes.cells, sizes.work, sizes.repeats),
         speed.batches(loop, *sizes.batch, sizes.repeats),
-        speed.layouts(loop, sizes.layouts, sizes.batch, sizes.wide, sizes.repeats),
+        speed.layouts(loop, sizes.layouts, sizes.batch if sizes.layouts_in_batches else None, sizes.repeats),
     ]
+    others = company.cores()
     if sizes.processes:
         kinds = {
             "one problem": ("constant", 1600),
@@ -51,7 +53,13 @@ def measure(sizes: Sizes, out: Path) -> tuple[list[Table], list[str]]:
     points, missing = accuracy.measure(loop, sizes.grids, sizes.repeats)
     tables += [accuracy.table(points), accuracy.at_equal_error(points, sizes.errors)]
     accuracy.draw(points, out / "error_against_time.png")
-    remarks = [line, *missing, f"A call of kn.solve with one step: {speed.fixed_cost(400, sizes.repeats):.2f} ms."]
+    remarks = [
+        line,
+        *missing,
+        f"A call of kn.solve with one step on {sizes.grids[0]} cells: {speed.fixed_cost(sizes.grids[0], sizes.repeats):.2f} ms.",
+    ]
+    if others is not None:
+        remarks.append(f"While the first three tables were measured, other processes kept {others:.2f} cores busy.")
     if sizes.py_pde_entry and importlib.util.find_spec("pde") is not None:
         seconds = peers.py_pde_entry(sizes.py_pde_entry)
         remarks.append(

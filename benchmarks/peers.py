@@ -111,32 +111,40 @@ def pyclaw(cells: int) -> Prepared:
     The package has no conservative Riemann solver for a variable velocity in one dimension. It solves the colour
     equation u_t + v u_x with -v' u as a source, on values at the centers, where WENO is of fifth order.
     """
-    # Importing it writes a log file where one is.
+    # Importing it opens a log file where one is, and makes the root logger print what every other package has to say.
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         from clawpack import pyclaw, riemann
-    logging.getLogger("pyclaw").setLevel(logging.ERROR)
+    root.handlers[:] = handlers
+    root.setLevel(level)
     domain = pyclaw.Domain([pyclaw.Dimension(problem.LOWER, problem.UPPER, cells, name="x")])
     centers = domain.grid.x.centers
     start = np.exp(-0.5 * centers**2) / np.sqrt(2 * np.pi)
     slope = problem.WEIGHT * (1 - problem.velocity(centers) ** 2)
 
-    def solve() -> tuple[np.ndarray, int]:
-        state = pyclaw.State(domain, 1, num_aux=1)
-        state.aux[0, :] = problem.velocity(centers)
-        state.q[0, :] = start
-        solver = pyclaw.SharpClawSolver1D(riemann.advection_color_1D)
-        solver.weno_order, solver.time_integrator = 5, "SSP33"
-        solver.cfl_desired, solver.cfl_max, solver.max_steps = problem.CFL, 1.0, 10**9
-        solver.dt_initial = problem.T1 / problem.nodes(cells).steps
-        solver.dq_src = lambda _, state, dt: -dt * slope * state.q
-        for ends in (solver.bc_lower, solver.bc_upper, solver.aux_bc_lower, solver.aux_bc_upper):
-            ends[0] = pyclaw.BC.extrap
-        solution = pyclaw.Solution(state, domain)
-        solver.setup(solution)
-        status = solver.evolve_to_time(solution, problem.T1)
-        return state.q[0].copy(), status["numsteps"]
+    dt = problem.T1 / problem.nodes(cells).steps
+    state = pyclaw.State(domain, 1, num_aux=1)
+    state.aux[0, :] = problem.velocity(centers)
+    state.q[0, :] = start
+    solver = pyclaw.SharpClawSolver1D(riemann.advection_color_1D)
+    solver.weno_order, solver.time_integrator = 5, "SSP33"
+    solver.cfl_desired, solver.cfl_max, solver.max_steps = problem.CFL, 1.0, 10**9
+    solver.dt_initial = dt
+    solver.dq_src = lambda _, state, dt: -dt * slope * state.q
+    for ends in (solver.bc_lower, solver.bc_upper, solver.aux_bc_lower, solver.aux_bc_upper):
+        ends[0] = pyclaw.BC.extrap
+    solution = pyclaw.Solution(state, domain)
+    solver.setup(solution)
 
-    return Prepared(lambda: solve()[0], problem.error_of_values, solve()[1])
+    def solve() -> np.ndarray:
+        state.q[0, :] = start
+        solution.t, solver.dt = 0.0, dt
+        solver.evolve_to_time(solution, problem.T1)
+        return state.q[0].copy()
+
+    solve()
+    return Prepared(solve, problem.error_of_values, solver.status["numsteps"])
 
 
 def py_pde(cells: int) -> Prepared:

@@ -60,8 +60,7 @@ def alone(loop: CLoop | None, cells: tuple[int, ...], work: int, repeats: int) -
 def fixed_cost(cells: int, repeats: int) -> float:
     """The milliseconds that a call of `kn.solve` takes before and after its steps: one with a single step."""
     equation, initial = problem.equation(), problem.initial(cells)
-    method = kn.FiniteVolume(steps=1)
-    solve = lambda: kn.solve(equation, initial, t1=1e-3, method=method).final.values
+    solve = lambda: kn.solve(equation, initial, t1=1e-6).final.values
     return race({"": solve}, repeats)[""] * 1e3
 
 
@@ -83,25 +82,26 @@ def batches(loop: CLoop | None, cells: int, steps: int, members: int, repeats: i
         # One after the other is what a loop over the members would do; 16 of them are enough to measure.
         runners[C_LOOP], work[C_LOOP] = _c_run(loop, cells, 16 * taken // members), cells * (16 * taken // members)
     ns = {name: seconds / work[name] * 1e9 for name, seconds in race(runners, repeats).items()}
-    c = ns.get(C_LOOP)
+    c = ns.get(C_LOOP, float("nan"))
     memory = _bytes(compiled)
     rows = [
-        (name, each, None if c is None else each / c, None if name == C_LOOP else memory) for name, each in ns.items()
+        (name, each, None if loop is None else each / c, None if name == C_LOOP else memory)
+        for name, each in ns.items()
     ]
     columns = ("what", "ns per cell and step", "/ C loop", "temporary bytes")
     note = f"{members} networks of {cells} cells each, {taken // members} steps, on all cores. The state of the batch is {8 * members * cells} bytes."
     return Table("Batches", columns, rows, note)
 
 
-def layouts(loop: CLoop | None, alone: tuple[int, int], batch: tuple[int, int, int], wide: bool, repeats: int) -> Table:
-    """The hot stage in each layout: `alone` is (cells, steps), `batch` (cells, steps, members). With `wide`, once more
-    with wide vectors."""
+def layouts(loop: CLoop | None, alone: tuple[int, int], batch: tuple[int, int, int] | None, repeats: int) -> Table:
+    """The hot stage in each layout: `alone` is (cells, steps), `batch` (cells, steps, members). With a batch both are
+    run once more with wide vectors."""
     columns: dict[str, dict[str, float]] = {}
     memory: dict[str, int | None] = {}
     averages: list[np.ndarray] = []
-    for title, (cells, steps, members) in {"alone": (*alone, None), "batch": batch}.items():
+    for title, (cells, steps, members) in {"alone": (*alone, None), **({"batch": batch} if batch else {})}.items():
         inputs = (*arguments(cells, members), jnp.asarray(steps))
-        for options in (None, WIDE) if wide else (None,):
+        for options in (None, WIDE) if batch else (None,):
             runners: dict[str, Any] = {}
             for name, layout in LAYOUTS.items():
                 compiled = steps_of(layout, members is not None, options).lower(*inputs).compile()
@@ -109,7 +109,7 @@ def layouts(loop: CLoop | None, alone: tuple[int, int], batch: tuple[int, int, i
                 if title == "alone":
                     memory.setdefault(name, _bytes(compiled))
                     averages.append(np.asarray(compiled(*inputs)))
-            work = dict.fromkeys(runners, cells * steps * (members or 1))
+            work = dict.fromkeys(runners, int(cells * steps * (members or 1)))
             if loop is not None:
                 runners[C_LOOP], work[C_LOOP] = _c_run(loop, cells, 8 * steps), 8 * cells * steps
             columns[f"{title}, wide" if options else title] = {
@@ -118,9 +118,10 @@ def layouts(loop: CLoop | None, alone: tuple[int, int], batch: tuple[int, int, i
     names = list(columns["alone"])
     rows = [(name, *(column[name] for column in columns.values()), memory.get(name)) for name in names]
     apart = float(np.max(np.ptp(averages, axis=0)) / np.max(averages))
+    where = f"{alone[0]} cells" + (f", and {batch[2]} times {batch[0]} cells on all cores" if batch else "")
     note = (
-        f"Nanoseconds per cell and step of the three stages alone, without choosing steps: {alone[0]} cells, and {batch[2]} times {batch[0]} cells on all "
-        f"cores. Wide: with the option that `kn.solve` passes. After {alone[1]} steps the averages of all layouts agree to {apart:.1e} of the largest."
+        f"Nanoseconds per cell and step of the three stages alone, without choosing steps: {where}. Wide: with the option that `kn.solve` passes. "
+        f"After {alone[1]} steps the averages of all layouts agree to {apart:.1e} of the largest."
     )
     return Table("Layouts of the hot stage", ("layout", *columns, "temporary bytes, alone"), rows, note)
 

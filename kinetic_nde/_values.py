@@ -1,5 +1,6 @@
 """Numbers on their way in: strongly typed, checked while their values are still known."""
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,8 @@ def as_floating(value: ArrayLike | list | tuple, name: str = "value") -> Inexact
     """
     if isinstance(value, jax.Array):
         array = value
+    elif not known(value):
+        array = jnp.asarray(value)
     else:
         try:
             array = np.asarray(value)
@@ -49,6 +52,19 @@ def known(*values: Any) -> bool:
 def under_jit() -> bool:
     """Whether the code is being traced by an enclosing `jit`, even if every argument is a constant."""
     return isinstance(jnp.zeros(()), Tracer)
+
+
+def as_count(value: Any, name: str, least: int = 1) -> int:
+    """`value` as a Python integer of at least `least`; `TypeError` for what is no integer, `ValueError` below."""
+    if isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be an integer, not {value!r}")
+    try:
+        count = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, not {value!r}") from None
+    if count < least:
+        raise ValueError(f"{name} must be at least {least}, got {count}")
+    return count
 
 
 def require(condition: Callable[[], Any], message: Callable[[], str], *values: Any) -> None:

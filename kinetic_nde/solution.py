@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float
 
+from ._values import as_count
 from .methods.result import Result
 
 
@@ -18,7 +19,7 @@ class Solution(eqx.Module):
     - `final`: the distribution at t1, or at the last time that was reached.
     - `stats`: for a density `steps`, `mass_drift` (relative, with what left counted in), `mass_lost` through open ends,
       `smallest_average` of what is stored; for particles `steps` and `rejected_steps`.
-    - `result`: a `Result`, whose text is the message.
+    - `result`: a `Result`; `message` is its text, empty after success.
 
     >>> import kinetic_nde as kn
     >>> grid = kn.Grid(-6.0, 6.0, 50)
@@ -34,17 +35,21 @@ class Solution(eqx.Module):
     stats: dict[str, Array]
     result: Result
 
-    def __getitem__(self, index: int) -> Any:
+    def __getitem__(self, index: Any) -> Any:
         """The distribution at `ts[index]`. `ValueError` for a batch of solutions, where the first axis is not time."""
         if self.ts.ndim != 1:
             raise ValueError(
                 f"this is a batch of solutions (ts has shape {self.ts.shape}): index its members with jax.vmap or jax.tree.map"
             )
-        if not isinstance(index, int):
-            raise TypeError(f"a solution is indexed by one integer, got {index!r}")
-        if not -len(self.ts) <= index < len(self.ts):
+        index = as_count(index, "the index of a solution", least=-len(self.ts))
+        if index >= len(self.ts):
             raise IndexError(f"the solution has {len(self.ts)} save times, got index {index}")
         return jax.tree.map(lambda leaf: leaf[index], self.distributions)
+
+    @property
+    def message(self) -> str:
+        """What the result says, empty after success; of one solve, where it is known."""
+        return Result[self.result]
 
     def __len__(self) -> int:
         """The number of save times."""

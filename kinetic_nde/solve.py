@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, PRNGKeyArray
 
-from ._values import as_floating, cast, common_float, default_float, known, require, under_jit
+from ._values import as_count, as_floating, cast, common_float, default_float, known, require, under_jit
 from .adjoints.adjoint import AbstractAdjoint, CheckpointAdjoint
 from .distributions.density import Density
 from .distributions.ensemble import Ensemble
@@ -60,7 +60,8 @@ def solve(
       `solution.result`.
 
     Works under `jax.jit`, `jax.vmap` and `jax.grad` in any order, and compiles once for all physical numbers. Mixed
-    float types of initial distribution and field take JAX's result type; times and walls follow it.
+    float types of initial distribution and field take JAX's result type; times and walls follow it. No derivative
+    of a density passes through t0, t1 and saveat, which only decide on the steps: their lengths count as constants.
 
     Raises `TypeError` for an equation, a distribution or a method that do not go together, `ValueError` for shapes and
     values that are wrong as far as they are known; traced values that are wrong end in a `Result`.
@@ -74,21 +75,20 @@ def solve(
     chosen = _choose(equation, initial, method)
     if not isinstance(adjoint, AbstractAdjoint):
         raise TypeError(f"adjoint must be kn.CheckpointAdjoint() or kn.ForwardMode(), not {adjoint!r}")
-    if max_steps is not None and max_steps < 1:
-        raise ValueError(f"max_steps must be at least 1, or None for no limit, got {max_steps}")
+    limit = None if max_steps is None else as_count(max_steps, "max_steps")
     times = _times(t0, t1, saveat)
     _warn_of_float32()
     equation, initial, chosen, times = cast((equation, initial, chosen, times), common_float(initial, equation.field))
     chosen.check(equation, initial)
-    ts, out, result = _run((equation, initial, chosen, times, key), (adjoint, max_steps, progress))
-    if progress:
+    ts, out, result = _run((equation, initial, chosen, times, key), (adjoint, limit, progress))
+    if progress and known(out):
         jax.block_until_ready(out)
-        progress_bar.finish()
+        progress_bar.close(complete=bool(jnp.all(result == Result.successful)))
     solution = Solution(ts, out.saved, out.final, out.stats, result)
     return _raise_failure(solution) if throw else solution
 
 
-def _choose(equation: Any, initial: Any, method: AbstractMethod | None) -> AbstractMethod:
+def _choose(equation: Any, initial: Any, method: Any) -> AbstractMethod:
     if not isinstance(equation, AbstractBalanceLaw):
         raise TypeError(f"the first argument is an equation such as kn.MeanField(net), not {type(equation).__name__}")
     if not isinstance(initial, Density | Ensemble):
@@ -96,6 +96,8 @@ def _choose(equation: Any, initial: Any, method: AbstractMethod | None) -> Abstr
     for law, kind, methods in _METHODS:
         if isinstance(equation, law) and isinstance(initial, kind):
             chosen = methods[0]() if method is None else method
+            if isinstance(chosen, type):
+                raise TypeError(f"method must be an object: did you mean kn.{chosen.__name__}()?")
             if isinstance(chosen, methods):
                 return chosen
             possible = " or ".join(f"kn.{each.__name__}" for each in methods)
@@ -134,7 +136,8 @@ def _times(t0: Any, t1: Any, saveat: Any) -> Times:
 def _check_traced(equation: AbstractBalanceLaw, initial: Density | Ensemble, times: Times) -> Result:
     """What could not be raised because it was traced."""
     saves = times.t1[None] if times.saveat is None else times.saveat
-    disorder = (
+    unbounded = ~(jnp.isfinite(times.t0) & jnp.isfinite(times.t1))
+    disorder = unbounded | (
         ~(times.t0 <= times.t1) | jnp.any(~(jnp.diff(saves) > 0)) | ~(saves[0] >= times.t0) | ~(saves[-1] <= times.t1)
     )
     values = initial.values if isinstance(initial, Density) else initial.samples
@@ -144,13 +147,24 @@ def _check_traced(equation: AbstractBalanceLaw, initial: Density | Ensemble, tim
         largest = jnp.max(values)
         checks[1] = (bad | (jnp.min(values) < -1e-14 * largest) | ~(largest > 0), Result.bad_initial)
         checks.append((walls_off_grid(equation, initial.grid), Result.bad_walls))
+    elif equation.walls is not None:
+        outside = values != jnp.clip(values, *equation.walls)
+        checks[1] = (bad | jnp.any(outside), Result.bad_initial)
     return first_failure(checks)
+
+
+def _in_order(times: Times) -> Times:
+    """The times themselves if they are in order; else, the solve having failed already, some that end a loop."""
+    t0, t1 = jnp.nan_to_num(times.t0, posinf=0.0, neginf=0.0), jnp.nan_to_num(times.t1, posinf=0.0, neginf=0.0)
+    t1 = jnp.maximum(t0, t1)
+    return Times(t0, t1, None if times.saveat is None else jnp.sort(jnp.clip(times.saveat, t0, t1)))
 
 
 def _integrate(inputs: tuple, choices: tuple) -> tuple[Any, Integrated, Result]:
     equation, initial, method, times, key = inputs
     adjoint, max_steps, progress = choices
     before = _check_traced(equation, initial, times)
+    times = _in_order(times)
     out = method.integrate(equation, initial, times, Options(adjoint, key, max_steps, progress))
     result = Result.where(before == Result.successful, out.result, before)
     return (times.t1[None] if times.saveat is None else times.saveat), out, result

@@ -142,3 +142,9 @@ def test_a_module_of_time_is_trained():
     net = kn.SimResNet(Ramp(jnp.array(2.0)), 0.0, kn.Identity())
     gradient = eqx.filter_grad(lambda net: net(3.0, jnp.array(5.0)))(net)
     assert [float(leaf) for leaf in jax.tree.leaves(gradient)] == [15.0, 1.0]
+
+
+@pytest.mark.parametrize("kind", [kn.PiecewiseConstant, kn.Interpolated])
+def test_times_may_be_integers(kind):
+    parameter = kind([0, 0.5, 1.5], [1.0, 2.0, 3.0])
+    assert float(parameter(1)) == float(parameter(1.0))

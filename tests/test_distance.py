@@ -85,3 +85,7 @@ def test_bad_input():
         kn.wasserstein(plane, plane)
     with pytest.raises(ValueError, match="at least 1"):
         kn.wasserstein(kn.Ensemble([0.0]), kn.Ensemble([1.0]), order=0.5)
+    with pytest.raises(ValueError, match="finite"):
+        kn.wasserstein(kn.Ensemble([0.0]), kn.Ensemble([1.0]), order=np.inf)
+    with pytest.raises(TypeError):
+        kn.wasserstein([0.0], kn.Ensemble([1.0]))

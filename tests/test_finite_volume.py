@@ -235,3 +235,17 @@ def test_a_sweep_of_random_networks_of_all_activations():
     largest = jnp.max(solution.final.values, axis=1)
     assert bool(jnp.all(solution.stats["smallest_average"] >= -1e-14 * largest))
     assert float(jnp.max(solution.stats["mass_drift"])) < 1e-12 and float(jnp.max(solution.stats["mass_lost"])) == 0
+
+
+@pytest.mark.parametrize(
+    ("bias", "t1", "mean"),
+    [
+        (lambda t: jnp.sin(2 * jnp.pi * t) ** 2, 1.0, 0.5),
+        (lambda t: 0.05 * (1 + jnp.cos(40 * t)), 2.0, 0.05 * (2 + np.sin(80) / 40)),
+    ],
+    ids=["calm at the ends", "fast and weak"],
+)
+def test_a_wind_that_the_courant_number_does_not_see(bias, t1, mean):
+    start = kn.Density.gaussian(0.0, 0.5, kn.Grid(-4.0, 4.0, 200))
+    moved = kn.solve(kn.MeanField(kn.SimResNet(0.0, bias, kn.Identity())), start, t1=t1).final
+    np.testing.assert_allclose(moved.mean, mean, atol=1e-5)

@@ -93,7 +93,40 @@ def test_units_of_particles():
     for factor in (1000.0, 1e-3):
         scaled, time = kn.rescale(net, factor)
         same = kn.solve(kn.MeanField(scaled, (-4 * factor, 4 * factor)), kn.Ensemble(factor * start), t1=2.0 * time)
-        np.testing.assert_allclose(same.final.samples / factor, one.final.samples, rtol=1e-7)
+        np.testing.assert_allclose(same.final.samples / factor, one.final.samples, rtol=1e-10, atol=1e-10)
+
+
+def test_far_from_zero_the_same_digits_are_right():
+    for offset in (0.0, 1e6):
+        start = offset + np.linspace(-1, 1, 11)
+        final = kn.solve(kn.MeanField(kn.SimResNet(-1.0, offset, kn.Identity())), kn.Ensemble(start), t1=1.0).final
+        np.testing.assert_allclose(final.samples - offset, (start - offset) * np.exp(-1), atol=2e-9)
+
+
+@pytest.mark.parametrize(
+    "field", [lambda t, x: x / (x - x), lambda t, x: x * x, lambda t, x: jnp.sqrt(x), lambda t, x: -1 / x]
+)
+def test_a_singular_field_ends_in_a_result_and_not_never(field):
+    solution = kn.solve(kn.MeanField(field), kn.Ensemble([-1.0, 1.0, 2.0]), t1=2.5, throw=False)
+    assert solution.result == kn.Result.not_finite and "no longer finite" in solution.message
+
+
+def test_wrong_values_that_are_traced_become_results():
+    samples = kn.Ensemble([0.0, 1.0, 2.0])
+
+    def result(wall=3.0, w=1.0, t1=1.0, save=0.5):
+        equation = kn.MeanField(kn.SimResNet(w, 0.1, kn.Tanh()), (None, wall))
+        return kn.solve(equation, samples, t1=t1, saveat=[save, 0.7], throw=False).result
+
+    assert jax.jit(result)() == kn.Result.successful
+    for name, value, expected in (
+        ("wall", 1.5, kn.Result.bad_initial),
+        ("w", np.nan, kn.Result.not_finite),
+        ("t1", np.inf, kn.Result.bad_times),
+        ("t1", -1.0, kn.Result.bad_times),
+        ("save", 0.9, kn.Result.bad_times),
+    ):
+        assert jax.jit(lambda value, name=name: result(**{name: value}))(value) == expected, name
 
 
 def test_gradients_through_particles():

@@ -31,12 +31,13 @@ class CheckpointAdjoint(AbstractAdjoint):
     """Reverse-mode autodiff of the discrete scheme, exact to round-off, with a bounded number of stored states.
 
     - Cost: about three forward solves of the steps, and the derivative of each step.
-    - Memory: `checkpoints` states along the solve and as many again while a segment is reversed, however many steps
-      there are.
+    - Memory: `checkpoints` states along the solve and as many again while a segment is reversed, however many steps there
+      are. Each span between two save times or breakpoints keeps its own: its share of 64, at least 8, or `checkpoints`.
     - Recommended: whenever the gradient should be that of the numbers that `solve` returns. It is the default.
     - Not recommended: for a handful of parameters (`ForwardMode`).
 
-    The step sizes count as constants. `checkpoints` defaults to 64, or to the root of `FiniteVolume(steps=...)`. Raises
+    The step sizes count as constants, and no derivative passes through t0, t1 and save times. `checkpoints` defaults to
+    64, or to the root of `FiniteVolume(steps=...)`. Raises
     `ValueError` for fewer than 2.
 
     >>> CheckpointAdjoint(checkpoints=32)
@@ -52,9 +53,12 @@ class CheckpointAdjoint(AbstractAdjoint):
     def loop(
         self, time_loop: TimeLoop, clock: Tree, state: Tree, args: Tree, *, spans: int, steps: int | None
     ) -> tuple[Tree, Tree]:
-        slots = self.checkpoints or (_SLOTS if steps is None else max(2, math.isqrt(steps) + 1))
-        # What a span stores stays until the whole solve is reversed: many spans share the memory of one.
-        return loop.run_checkpointed(time_loop, max(8, slots // spans) if spans > 1 else slots, clock, state, args)
+        slots = self.checkpoints
+        if slots is None:
+            slots = _SLOTS if steps is None else max(2, math.isqrt(steps) + 1)
+            # What a span stores stays until the whole solve is reversed: many spans share the memory of one.
+            slots = slots if spans == 1 else max(8, slots // spans)
+        return loop.run_checkpointed(time_loop, slots, clock, state, args)
 
     @property
     def ode(self) -> diffrax.AbstractAdjoint:

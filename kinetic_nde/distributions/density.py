@@ -214,8 +214,9 @@ class Density(eqx.Module):
         """
         below = self.profile.below(grid.faces)
         inside = below[-1] - below[0]
+        rounding = max(1e-12, 8 * float(jnp.finfo(self.values.dtype).eps) * self.grid.cells**0.5)
         require(
-            lambda: inside >= (1 - 1e-12) * self.mass,
+            lambda: inside >= (1 - rounding) * self.mass,
             lambda: (
                 f"the share {1 - float(inside / self.mass):.3g} of the mass is outside the new grid [{grid.lower}, {grid.upper}]"
             ),

@@ -1,12 +1,13 @@
 """Distances between distributions."""
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._values import common_float, require
+from .._values import common_float
 from . import profile
 from .density import Density
 from .ensemble import Ensemble
@@ -28,8 +29,12 @@ def wasserstein(p: Density | Ensemble, q: Density | Ensemble, order: float | int
     >>> wasserstein(Ensemble([0.0, 1.0]), Ensemble([0.0, 3.0]))
     Array(1., dtype=float64)
     """
-    require(lambda: order >= 1, lambda: f"the order of a Wasserstein distance is at least 1, got {order}", order)
-    return _distance(p, q, order)
+    for each in (p, q):
+        if not isinstance(each, Density | Ensemble):
+            raise TypeError(f"wasserstein is between densities and ensembles, not {type(each).__name__}")
+    if not 1 <= float(order) < math.inf:
+        raise ValueError(f"the order of a Wasserstein distance is a finite number of at least 1, got {order}")
+    return _distance(p, q, float(order))
 
 
 @functools.partial(jax.jit, static_argnums=2)

@@ -4,6 +4,7 @@ from typing import Any
 
 import diffrax
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -61,6 +62,10 @@ class Grid(eqx.Module):
             raise ValueError(
                 "Grid.covering follows trajectories and needs known values: call it outside jit, vmap and grad"
             )
+        if not hasattr(initial, "support") or not hasattr(equation, "velocity"):
+            raise TypeError("Grid.covering takes an equation and a kn.Density or a kn.Ensemble")
+        if getattr(equation.field, "dimension", 1) != 1 or getattr(initial, "dimension", 1) != 1:
+            raise ValueError("Grid.covering is for one dimension")
         ends = jnp.stack(initial.support(1e-12))
         t1 = float(t1)
         if not (np.isfinite(t1) and t1 >= 0):
@@ -119,7 +124,7 @@ def _paths(equation: Any, ends: Array, t1: float) -> Array:
     low, high = equation.walls or (None, None)
 
     def velocity(t: Any, x: Array, _: Any) -> Array:
-        return equation.velocity(t, jnp.clip(x, low, high))
+        return jax.vmap(lambda point: equation.velocity(t, point))(jnp.clip(x, low, high))
 
     jumps = [t for t in breakpoints(equation.field) if 0 < t < t1]
     solution = diffrax.diffeqsolve(
@@ -127,20 +132,21 @@ def _paths(equation: Any, ends: Array, t1: float) -> Array:
         diffrax.Tsit5(),
         0.0,
         t1,
-        None,
+        t1 / 256,
         ends,
-        stepsize_controller=_controller(jumps),
-        saveat=diffrax.SaveAt(ts=jnp.unique(jnp.asarray([*np.linspace(0.0, t1, 257), *jumps]))),
-        max_steps=100_000,
+        stepsize_controller=_controller(t1, jumps),
+        saveat=diffrax.SaveAt(t0=True, steps=True),
+        max_steps=20_000,
         throw=False,
     )
     if solution.result != diffrax.RESULTS.successful:
         raise ValueError(
-            f"the characteristics from {ends} cannot be followed to t1={t1}: they grow without bound or the field is not finite"
+            f"the characteristics from {ends} cannot be followed to t1={t1}: they grow without bound or turn too often"
         )
-    return jnp.clip(solution.ys, low, high)
+    assert solution.ts is not None and solution.ys is not None
+    return jnp.clip(solution.ys[jnp.isfinite(solution.ts)], low, high)
 
 
-def _controller(jumps: list[float]) -> diffrax.AbstractStepSizeController:
-    controller = diffrax.PIDController(rtol=1e-6, atol=1e-9)
+def _controller(t1: float, jumps: list[float]) -> diffrax.AbstractStepSizeController:
+    controller = diffrax.PIDController(rtol=1e-6, atol=1e-9, dtmin=1e-12 * t1, dtmax=t1 / 256, force_dtmin=False)
     return diffrax.ClipStepSizeController(controller, jump_ts=jnp.asarray(jumps)) if jumps else controller

@@ -6,7 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Float, Real
 
 from .._values import as_floating, known, require
 from ..network.parameters import captured
@@ -27,11 +27,11 @@ class AbstractBalanceLaw(eqx.Module):
     walls: eqx.AbstractVar[Walls | None]
 
     @abc.abstractmethod
-    def velocity(self, t: Float[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, "*d"]:
+    def velocity(self, t: Real[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, "*d"]:
         """v(t, x) at one point; also the largest speed at which information travels there."""
 
     @abc.abstractmethod
-    def divergence(self, t: Float[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, ""]:
+    def divergence(self, t: Real[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, ""]:
         """div v(t, x) at one point."""
 
 
@@ -51,6 +51,8 @@ def as_walls(walls: Any) -> Walls | None:
     """Walls (lo, hi), either of which may be None, as arrays."""
     if walls is None:
         return None
+    if isinstance(walls, np.ndarray | Array) and walls.shape == (2,):
+        walls = tuple(walls)
     if not isinstance(walls, tuple | list) or len(walls) != 2:
         raise ValueError(f"walls are a pair (lo, hi), either of which may be None, got {walls!r}")
     low, high = (None if wall is None else as_floating(wall, "a wall") for wall in walls)

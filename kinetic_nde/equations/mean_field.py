@@ -3,7 +3,7 @@
 from typing import Any
 
 import equinox as eqx
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Float, Real
 
 from ..network import field as fields
 from .balance_law import AbstractBalanceLaw, Walls, as_field, as_walls
@@ -40,10 +40,10 @@ class MeanField(AbstractBalanceLaw):
         """The field."""
         return self.field
 
-    def velocity(self, t: Float[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, "*d"]:
+    def velocity(self, t: Real[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, "*d"]:
         """v(t, x) at one point."""
         return self.field(t, x)
 
-    def divergence(self, t: Float[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, ""]:
+    def divergence(self, t: Real[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, ""]:
         """div v(t, x) at one point."""
         return fields.divergence(self.field, t, x)

@@ -20,7 +20,7 @@ def carried_back(
     t0: Float[Array, ""],
     t: Float[Array, ""],
     *,
-    solver: diffrax.AbstractERK,
+    solver: diffrax.AbstractSolver,
     controller: diffrax.AbstractStepSizeController,
     adjoint: diffrax.AbstractAdjoint,
     max_steps: int | None = None,

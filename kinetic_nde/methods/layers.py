@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from .._values import as_count
 from ..distributions.ensemble import Ensemble
 from ..equations.balance_law import AbstractBalanceLaw
 from ..network import field as fields
@@ -27,11 +28,7 @@ class Layers(AbstractMethod):
     20
     """
 
-    count: int = eqx.field(static=True)
-
-    def __check_init__(self):
-        if not isinstance(self.count, int) or self.count < 1:
-            raise ValueError(f"count must be a positive integer, got {self.count!r}")
+    count: int = eqx.field(static=True, converter=lambda count: as_count(count, "count"))
 
     def check(self, equation: AbstractBalanceLaw, initial: Ensemble) -> None:
         check_ensemble(equation, initial)

@@ -14,13 +14,19 @@ from .bounded import Bounded, StayingAtWalls
 from .method import AbstractMethod, Integrated, Options, Times
 from .result import from_diffrax
 
+# The first step is this part of the whole: an estimate from the data would depend on their units.
+_FIRST_STEPS = 64
+# Standard deviations from 0 beyond which data count as far away.
+_FAR = 10
+
 
 class Particles(AbstractMethod):
     """The neural ODE dx/dt = v(t, x) for each sample of an ensemble, Eq. (2) of Herty, Trimborn, Visconti (2021), by
     diffrax.
 
     - `solver`: any of diffrax's solvers for ordinary differential equations; Tsitouras' 5(4) by default.
-    - `rtol`, `atol`: tolerances of a step; `atol` is in units of the spread of the initial samples, so that a change of
+    - `rtol`, `atol`: tolerances of a step; `rtol` is relative to x, or far from 0 to the distance from the initial mean, and `atol` in units
+      of the spread of the initial samples, so that a change of
       units changes nothing.
 
     A particle at a wall has outward velocity zero, and leaves when the field turns round. Particles share their steps,
@@ -43,45 +49,60 @@ class Particles(AbstractMethod):
         check_ensemble(equation, initial)
 
     def integrate(self, equation: AbstractBalanceLaw, initial: Ensemble, times: Times, options: Options) -> Integrated:
-        samples = initial.samples
-        spread = jax.lax.stop_gradient(jnp.max(jnp.std(samples, axis=0)))
-        size = jnp.where(spread > 0, spread, jnp.max(jnp.abs(samples)))
-        size = jnp.where(size > 0, size, jnp.ones_like(size))
-        # A tolerance below the resolution of the type would reject every step.
-        eps = float(jnp.finfo(samples.dtype).eps)
-        controller = diffrax.PIDController(
-            rtol=jnp.maximum(self.rtol, 10 * eps), atol=jnp.maximum(self.atol, eps) * size
-        )
-        jumps = breakpoints(equation.field)
-        if jumps:
-            controller = diffrax.ClipStepSizeController(controller, jump_ts=jnp.asarray(jumps, samples.dtype))
+        # Far from 0 a relative tolerance would be one of the offset: there what counts is the distance to the mean.
+        mean, spread = jnp.mean(initial.samples, axis=0), jnp.std(initial.samples, axis=0)
+        centre = jax.lax.stop_gradient(jnp.where(jnp.abs(mean) > _FAR * spread, mean, jnp.zeros_like(mean)))
+        offset = jnp.broadcast_to(centre, initial.samples.shape)
+        walls = tuple(None if wall is None else wall - centre for wall in equation.walls or (None, None))
         saveat = times.t1[None] if times.saveat is None else jnp.concatenate([times.saveat, times.t1[None]])
         solution = diffrax.diffeqsolve(
-            diffrax.ODETerm(lambda t, x, equation: jax.vmap(lambda point: equation.velocity(t, point))(x)),
-            self.solver if equation.walls is None else Bounded(self.solver, StayingAtWalls(*equation.walls)),
+            diffrax.ODETerm(lambda t, y, law: jax.vmap(lambda point: law.velocity(t, point))(y + offset)),
+            self.solver if equation.walls is None else Bounded(self.solver, StayingAtWalls(*walls)),
             times.t0,
             times.t1,
-            None,
-            samples,
+            (times.t1 - times.t0) / _FIRST_STEPS,
+            initial.samples - offset,
             equation,
             saveat=diffrax.SaveAt(ts=saveat),
-            stepsize_controller=controller,
+            stepsize_controller=self._controller(equation, initial, times),
             adjoint=options.adjoint.ode,
             max_steps=options.max_steps,
             throw=False,
             progress_meter=diffrax.TqdmProgressMeter() if options.progress else diffrax.NoProgressMeter(),
         )
         assert solution.ys is not None
-        # Between two steps the interpolant does not know of the walls.
-        paths = solution.ys if equation.walls is None else jnp.clip(solution.ys, *equation.walls)
+        paths = jax.vmap(lambda y: y + offset)(solution.ys)
+        # Between two steps the interpolant does not know of the walls, and what is at one is there exactly.
+        for wall, shifted, beyond in zip(
+            equation.walls or (), walls, (jnp.less_equal, jnp.greater_equal), strict=False
+        ):
+            if wall is not None and shifted is not None:
+                paths = jnp.where(beyond(solution.ys, shifted), wall, paths)
+        counts = {"steps": "num_accepted_steps", "rejected_steps": "num_rejected_steps"}
+        stats = {name: jnp.asarray(solution.stats[count], jnp.int32) for name, count in counts.items()}
+        result = from_diffrax(solution.result, jnp.all(jnp.isfinite(paths[-1])))
         saved = paths if times.saveat is None else paths[:-1]
-        stats = {"steps": solution.stats["num_accepted_steps"], "rejected_steps": solution.stats["num_rejected_steps"]}
-        return Integrated(
-            jax.vmap(Ensemble)(saved),
-            Ensemble(paths[-1]),
-            stats,
-            from_diffrax(solution.result, jnp.all(jnp.isfinite(paths[-1]))),
+        return Integrated(jax.vmap(Ensemble)(saved), Ensemble(paths[-1]), stats, result)
+
+    def _controller(
+        self, equation: AbstractBalanceLaw, initial: Ensemble, times: Times
+    ) -> diffrax.AbstractStepSizeController:
+        spread = jax.lax.stop_gradient(jnp.max(jnp.std(initial.samples, axis=0)))
+        size = jnp.where(spread > 0, spread, jnp.max(jnp.abs(initial.samples)))
+        size = jax.lax.stop_gradient(jnp.where(size > 0, size, jnp.ones_like(size)))
+        # A tolerance below the resolution of the type would reject every step.
+        eps = float(jnp.finfo(size.dtype).eps)
+        controller = diffrax.PIDController(
+            rtol=jnp.maximum(self.rtol, 10 * eps),
+            atol=jnp.maximum(self.atol, eps) * size,
+            # Where the field is singular or not finite no step is short enough: this ends the search for one.
+            dtmin=64 * eps * jnp.maximum(jnp.abs(times.t0), jnp.abs(times.t1)),
+            force_dtmin=False,
         )
+        jumps = breakpoints(equation.field)
+        if not jumps:
+            return controller
+        return diffrax.ClipStepSizeController(controller, jump_ts=jnp.asarray(jumps, size.dtype))
 
 
 def check_ensemble(equation: AbstractBalanceLaw, initial: Ensemble) -> None:

@@ -28,7 +28,7 @@ class Result(eqx.Enumeration):
     )
     bad_times = "The times are not in order: t0 <= saveat <= t1 with increasing save times is needed."
     bad_walls = "The walls are not at the ends of the grid (to 1e-9 of its width)."
-    bad_initial = "The initial distribution is not finite, is negative, or has no mass."
+    bad_initial = "The initial distribution is not finite, is negative, has no mass, or starts beyond a wall."
 
 
 def first_failure(checks: list[tuple[Bool[Array, ""], Result]]) -> Result:

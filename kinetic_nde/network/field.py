@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Float, Real
 
 from .parameters import AbstractParameter
 
@@ -24,7 +24,7 @@ def breakpoints(field: Any) -> tuple[float, ...]:
     return tuple(sorted({*named, *(t for parameter in _parameters(field) for t in parameter.breakpoints)}))
 
 
-def frozen(field: Any, t: Float[ArrayLike, ""]) -> Any:
+def frozen(field: Any, t: Real[ArrayLike, ""]) -> Any:
     """The field with each piecewise-constant parameter replaced by its value on the layer that holds t."""
     return jax.tree.map(lambda node: node.frozen(t) if _is_parameter(node) else node, field, is_leaf=_is_parameter)
 
@@ -35,7 +35,7 @@ def autonomous(field: Any) -> bool:
     return bool(getattr(field, "autonomous", False))
 
 
-def divergence(field: Any, t: Float[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, ""]:
+def divergence(field: Any, t: Real[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, ""]:
     """div v(t, x) at one point: the field's own method `divergence` if it has one, else the trace of autodiff's
     Jacobian."""
     if hasattr(field, "divergence"):

@@ -2,6 +2,7 @@
 
 import abc
 import functools
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Float, Real
 
 from .._values import as_floating, known, require
 
@@ -34,11 +35,11 @@ class AbstractParameter(eqx.Module):
         """Whether the value stays the same between two breakpoints."""
 
     @abc.abstractmethod
-    def frozen(self, t: Float[ArrayLike, ""]) -> "AbstractParameter":
+    def frozen(self, t: Real[ArrayLike, ""]) -> "AbstractParameter":
         """The parameter as it is on the piece that holds t."""
 
     @abc.abstractmethod
-    def __call__(self, t: Float[ArrayLike, ""]) -> Float[Array, "*shape"]:
+    def __call__(self, t: Real[ArrayLike, ""]) -> Float[Array, "*shape"]:
         """The value at time t."""
 
 
@@ -63,10 +64,10 @@ class Constant(AbstractParameter):
     def autonomous(self) -> bool:
         return True
 
-    def frozen(self, t: Float[ArrayLike, ""]) -> "AbstractParameter":
+    def frozen(self, t: Real[ArrayLike, ""]) -> "AbstractParameter":
         return self
 
-    def __call__(self, t: Float[ArrayLike, ""]) -> Float[Array, "*shape"]:
+    def __call__(self, t: Real[ArrayLike, ""]) -> Float[Array, "*shape"]:
         return self.value
 
 
@@ -97,11 +98,11 @@ class PiecewiseConstant(AbstractParameter):
     def autonomous(self) -> bool:
         return True
 
-    def frozen(self, t: Float[ArrayLike, ""]) -> "AbstractParameter":
+    def frozen(self, t: Real[ArrayLike, ""]) -> "AbstractParameter":
         return Constant(self(t))
 
-    def __call__(self, t: Float[ArrayLike, ""]) -> Float[Array, "*shape"]:
-        t = jnp.asarray(t)
+    def __call__(self, t: Real[ArrayLike, ""]) -> Float[Array, "*shape"]:
+        t = as_floating(t, "t")
         layer = jnp.searchsorted(jnp.asarray(self.times[1:], t.dtype), t, side="right")
         return self.values[layer]
 
@@ -128,14 +129,14 @@ class Interpolated(AbstractParameter):
     def autonomous(self) -> bool:
         return len(self.times) == 1
 
-    def frozen(self, t: Float[ArrayLike, ""]) -> "AbstractParameter":
+    def frozen(self, t: Real[ArrayLike, ""]) -> "AbstractParameter":
         # Continuous at its kinks: a stage at the end of a step reads the same value from either side.
         return self
 
-    def __call__(self, t: Float[ArrayLike, ""]) -> Float[Array, "*shape"]:
+    def __call__(self, t: Real[ArrayLike, ""]) -> Float[Array, "*shape"]:
         if len(self.times) == 1:
             return self.values[0]
-        t = jnp.asarray(t)
+        t = as_floating(t, "t")
         times = jnp.asarray(self.times, t.dtype)
         right = jnp.clip(jnp.searchsorted(times, t, side="right"), 1, len(self.times) - 1)
         share = jnp.clip((t - times[right - 1]) / (times[right] - times[right - 1]), 0, 1).astype(self.values.dtype)
@@ -171,10 +172,10 @@ class FunctionOfTime(AbstractParameter):
     def autonomous(self) -> bool:
         return False
 
-    def frozen(self, t: Float[ArrayLike, ""]) -> "AbstractParameter":
+    def frozen(self, t: Real[ArrayLike, ""]) -> "AbstractParameter":
         return self
 
-    def __call__(self, t: Float[ArrayLike, ""]) -> Float[Array, "*shape"]:
+    def __call__(self, t: Real[ArrayLike, ""]) -> Float[Array, "*shape"]:
         return as_floating(self.function(t), "the value of a parameter")
 
 
@@ -200,10 +201,10 @@ class ModuleOfTime(AbstractParameter):
     def autonomous(self) -> bool:
         return False
 
-    def frozen(self, t: Float[ArrayLike, ""]) -> "AbstractParameter":
+    def frozen(self, t: Real[ArrayLike, ""]) -> "AbstractParameter":
         return self
 
-    def __call__(self, t: Float[ArrayLike, ""]) -> Float[Array, "*shape"]:
+    def __call__(self, t: Real[ArrayLike, ""]) -> Float[Array, "*shape"]:
         module: Any = self.module
         return as_floating(module(t), "the value of a parameter")
 
@@ -251,6 +252,11 @@ def captured(function: Callable[[Any], Any]) -> list[Any]:
     `functools.partial`."""
     if isinstance(function, functools.partial):
         return [function.args, function.keywords, captured(function.func)]
+    if not isinstance(function, types.FunctionType):
+        # A method holds its object, and an object of a plain class its attributes.
+        return [
+            dict(vars(item)) for item in (getattr(function, "__self__", None), function) if hasattr(item, "__dict__")
+        ]
     cells = getattr(function, "__closure__", None) or ()
     held = [cell.cell_contents for cell in cells]
     nested = [captured(item) for item in held if hasattr(item, "__closure__")]

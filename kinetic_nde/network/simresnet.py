@@ -5,7 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Float, Real
 
 from .activations import AbstractActivation, GeneralizedGamma, GrowingCosine, Identity, ReLU, Sigmoid, Tanh
 from .parameters import (
@@ -68,18 +68,18 @@ class SimResNet(eqx.Module):
         """Whether v does not depend on t between two breakpoints; solvers then evaluate it once."""
         return self.weight.autonomous and self.bias.autonomous
 
-    def __call__(self, t: Float[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, "*d"]:
+    def __call__(self, t: Real[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, "*d"]:
         """v(t, x). In d = 1, `x` may have any shape and v acts on each entry; in d >= 2 its shape is (d,)."""
         return self.activation(self._argument(t, x))
 
-    def divergence(self, t: Float[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, "*points"]:
+    def divergence(self, t: Real[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, "*points"]:
         """div v(t, x) = sum_i sigma'(z_i) w_ii with z = w x + b, exact in any dimension."""
         slope, weight = self.activation.derivative(self._argument(t, x)), self.weight(t)
         if self.dimension == 1:
             return slope * weight.reshape(())
         return jnp.sum(slope * (weight if weight.ndim == 0 else jnp.diagonal(weight)))
 
-    def _argument(self, t: Float[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, "*d"]:
+    def _argument(self, t: Real[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, "*d"]:
         weight, bias = self.weight(t), self.bias(t)
         if self.dimension == 1:
             return weight.reshape(()) * x + bias.reshape(())
@@ -126,7 +126,7 @@ class _Rescaled(eqx.Module):
     def breakpoints(self) -> tuple[float, ...]:
         return tuple(self.time * t for t in self.parameter.breakpoints)
 
-    def __call__(self, t: Float[ArrayLike, ""]) -> Float[Array, "*shape"]:
+    def __call__(self, t: Real[ArrayLike, ""]) -> Float[Array, "*shape"]:
         return self.value * self.parameter(t / self.time)
 
 
