@@ -233,6 +233,7 @@ def test_earlier_results_are_replaced(table, tmp_path):
 def test_names_of_columns_are_drawn_as_they_stand(table, tmp_path):
     name = r"\cost$_2 in $ and % " + "深" * 50
     succeeds(table(EIGHT, name), "--column", name, out=tmp_path / "out")
+    assert (tmp_path / "out" / "classification.png").stat().st_size > 0
 
 
 def test_as_a_program_of_its_own(table, tmp_path):

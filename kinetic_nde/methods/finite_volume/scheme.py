@@ -232,6 +232,7 @@ def check_density(equation: AbstractBalanceLaw, initial: Density) -> None:
 
 
 def walls_off_grid(equation: AbstractBalanceLaw, grid: Grid) -> Array:
+    """Whether a wall is not at its end of the grid, to 1e-9 of the width or what the float type resolves."""
     low, high = equation.walls or (None, None)
     # float32 cannot place a wall to 1e-9 of the width.
     tolerance = grid.length * max(1e-9, 4 * float(jnp.finfo(grid.lower.dtype).eps))
