@@ -92,14 +92,10 @@ def test_a_new_number_never_retraces():
         return len(counted)
 
     run(1.0, 0.0, 1.0, (-2.0, 2.0), 0.45, 2.0)
-    # Every call looks at the shapes of the field once more; a compilation evaluates it more often than that.
-    looks = len(counted)
-    run(1.0, 0.0, 1.0, (-2.0, 2.0), 0.45, 2.0)
-    look = len(counted) - looks
-    assert look == 1
+    calls = len(counted)
+    assert calls > 0
     for arguments in ((2, 1, 2, (-3, 3), 0.3, 3), (jnp.array(0.5), np.float64(1), 0.5, (-2.0, 2.5), 0.45, 2.5)):
-        before = len(counted)
-        assert run(*arguments) - before == look
+        assert run(*arguments) == calls
 
 
 def test_an_optimiser_step_never_retraces():
@@ -183,7 +179,7 @@ def test_what_does_not_go_together():
         kn.MeanField(1.0)
     with pytest.raises(ValueError, match="dimension 2 and the grid 1"):
         kn.solve(kn.MeanField(kn.SimResNet(np.eye(2), 0.0, kn.Tanh())), START, t1=1.0)
-    with pytest.raises(ValueError, match="called with numbers"):
+    with pytest.raises(ValueError, match="velocities of that shape"):
         kn.solve(kn.MeanField(lambda t, x: jnp.stack([x, x])), START, t1=1.0)
 
 

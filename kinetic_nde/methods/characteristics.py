@@ -12,7 +12,7 @@ from ..equations.balance_law import AbstractBalanceLaw
 from .backward import carried_back
 from .bounded import BackwardsAtEnds, Bounded
 from .finite_volume.scheme import check_density
-from .method import AbstractMethod, Integrated, Options, Times
+from .method import AbstractMethod, Integrated, Options, Times, check_velocity
 from .result import Result, first_failure
 
 
@@ -47,6 +47,7 @@ class Characteristics(AbstractMethod):
         check_density(equation, initial)
 
     def integrate(self, equation: AbstractBalanceLaw, initial: Density, times: Times, options: Options) -> Integrated:
+        check_velocity(equation.field, initial.values[0])
         saves = times.t1[None] if times.saveat is None else jnp.concatenate([times.saveat, times.t1[None]])
 
         def at(t: Array) -> tuple[Array, Array, Array, Array]:

@@ -9,7 +9,7 @@ from .._values import as_count
 from ..distributions.ensemble import Ensemble
 from ..equations.balance_law import AbstractBalanceLaw
 from ..network import field as fields
-from .method import AbstractMethod, Integrated, Options, Times
+from .method import AbstractMethod, Integrated, Options, Times, check_velocity
 from .particles import check_ensemble
 from .result import Result, first_failure
 
@@ -34,6 +34,7 @@ class Layers(AbstractMethod):
         check_ensemble(equation, initial)
 
     def integrate(self, equation: AbstractBalanceLaw, initial: Ensemble, times: Times, options: Options) -> Integrated:
+        check_velocity(equation.field, initial.samples[0])
         dt = (times.t1 - times.t0) / self.count
 
         def layer(x: Array, number: Array) -> tuple[Array, Array | None]:

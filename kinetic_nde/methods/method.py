@@ -4,6 +4,7 @@ import abc
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
@@ -50,6 +51,16 @@ class AbstractMethod(eqx.Module):
     @abc.abstractmethod
     def integrate(self, equation: AbstractBalanceLaw, initial: Any, times: Times, options: Options) -> Integrated:
         """The solve itself: traced, for one problem, written so that `vmap` works over it."""
+
+
+def check_velocity(field: Any, point: Float[Array, "*d"]) -> None:
+    """Raises `ValueError` if the field does not give a velocity of the shape of `point`; called where a solve is traced,
+    since calling a field to see what it gives takes longer than a small solve."""
+    out = jax.eval_shape(field, jax.ShapeDtypeStruct((), point.dtype), point)
+    if getattr(out, "shape", None) != point.shape:
+        raise ValueError(
+            f"the field is called with points of shape {point.shape} and must give velocities of that shape, got {out}"
+        )
 
 
 class Spans(NamedTuple):
