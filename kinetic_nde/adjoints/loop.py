@@ -1,4 +1,4 @@
-"""The loop over time steps, and its derivative by recomputed segments."""
+"""The loop over time steps, and the sweep back over it from a bounded number of stored states."""
 
 import functools
 from collections.abc import Callable
@@ -29,6 +29,22 @@ class TimeLoop(NamedTuple):
     report: Callable[[Tree, Int[Array, ""], Tree], None] | None = None
 
 
+class Sweep(NamedTuple):
+    """How the steps of a loop are gone through backwards.
+
+    - `record(k, clock, state) -> (clock, state, tape)`: step k once more, with what its reversal needs of it.
+    - `back(k, tape, carry) -> carry`: step k reversed.
+    - `carry`: what is carried backwards, as it is after the last step.
+    - `finish(carry) -> (ct_state, ct_args)`: the cotangents of the state at the start and of the arrays of floats in
+      `args`.
+    """
+
+    record: Callable[[Int[Array, ""], Tree, Tree], tuple[Tree, Tree, Tree]]
+    back: Callable[[Int[Array, ""], Tree, Tree], Tree]
+    carry: Tree
+    finish: Callable[[Tree], tuple[Tree, Tree]]
+
+
 def run(loop: TimeLoop, clock: Tree, state: Tree, args: Tree) -> tuple[Tree, Tree]:
     """The loop as it is: forward-mode derivatives only, no memory for a trajectory."""
 
@@ -46,14 +62,41 @@ def run(loop: TimeLoop, clock: Tree, state: Tree, args: Tree) -> tuple[Tree, Tre
     return clock, state
 
 
-def run_checkpointed(loop: TimeLoop, slots: int, clock: Tree, state: Tree, args: Tree) -> tuple[Tree, Tree]:
-    """The same loop with a reverse-mode derivative that stores `slots` states on the way and as many again while a
-    segment is reversed.
+def autodiff(loop: TimeLoop, args: Tree, cotangent: Tree) -> Sweep:
+    """Each step reversed by JAX: the exact derivative of the numbers that the loop computes."""
+    differentiable, rest = eqx.partition(args, eqx.is_inexact_array)
+
+    def record(k: Array, clock: Tree, state: Tree) -> tuple:
+        return (*loop.step(args, k, clock, state), (clock, state))
+
+    def back(k: Array, tape: tuple, carry: tuple) -> tuple:
+        clock, state = tape
+        _, pull = jax.vjp(
+            lambda state, differentiable: loop.step(eqx.combine(differentiable, rest), k, clock, state)[1],
+            state,
+            differentiable,
+        )
+        ct_state, ct_args = pull(carry[0])
+        return ct_state, jax.tree.map(jnp.add, carry[1], ct_args)
+
+    return Sweep(record, back, (cotangent, jax.tree.map(jnp.zeros_like, differentiable)), lambda carry: carry)
+
+
+def run_checkpointed(
+    loop: TimeLoop,
+    slots: int,
+    clock: Tree,
+    state: Tree,
+    args: Tree,
+    reversal: Callable[[TimeLoop, Tree, Tree], Sweep] = autodiff,
+) -> tuple[Tree, Tree]:
+    """The same loop with a reverse-mode derivative that stores `slots` states on the way, and `slots` states and as many
+    tapes while it goes back.
 
     The number of steps need not be known: whenever the store is full, every second state is dropped and the distance
-    between stored states doubles. Up to slots^2 / 2 steps are computed three times in all (forward, again from the
-    stored state, and inside their own derivative); beyond that, runs of steps between two states of a segment are
-    computed again for each of their steps. There is no limit.
+    between stored states doubles. Up to slots^2 / 2 steps are computed twice in all (forward, and again from the stored
+    state), up to slots^3 / 2 three times, and there is no limit. `reversal(loop, args, cotangent)` says what is done
+    on the way back; it is static, as are the functions of the loop.
     """
     differentiable, rest = eqx.partition(args, eqx.is_inexact_array)
     arrays, static = eqx.partition(rest, eqx.is_array)
@@ -64,16 +107,24 @@ def run_checkpointed(loop: TimeLoop, slots: int, clock: Tree, state: Tree, args:
         lambda parts, k, clock: loop.more(merge(parts), k, clock),
         None if report is None else lambda parts, k, clock: report(merge(parts), k, clock),
     )
-    return _checkpointed(merged, slots, clock, state, differentiable, arrays)
+    return _checkpointed(
+        merged,
+        slots,
+        lambda parts, cotangent: reversal(loop, merge(parts), cotangent),
+        clock,
+        state,
+        differentiable,
+        arrays,
+    )
 
 
 def _merge(static: Tree, parts: tuple[Tree, Tree]) -> Tree:
     return eqx.combine(*parts, static)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
 def _checkpointed(
-    loop: TimeLoop, slots: int, clock: Tree, state: Tree, differentiable: Tree, arrays: Tree
+    loop: TimeLoop, slots: int, reversal: Callable, clock: Tree, state: Tree, differentiable: Tree, arrays: Tree
 ) -> tuple[Tree, Tree]:
     return run(loop, clock, state, (differentiable, arrays))
 
@@ -86,7 +137,9 @@ class _Store(NamedTuple):
     stride: Int[Array, ""]
 
 
-def _forward(loop: TimeLoop, slots: int, clock: Tree, state: Tree, differentiable: Tree, arrays: Tree) -> tuple:
+def _forward(
+    loop: TimeLoop, slots: int, reversal: Callable, clock: Tree, state: Tree, differentiable: Tree, arrays: Tree
+) -> tuple:
     args = (differentiable, arrays)
 
     def more(carry: tuple) -> Any:
@@ -106,53 +159,60 @@ def _forward(loop: TimeLoop, slots: int, clock: Tree, state: Tree, differentiabl
     return (clock, state), (store, k, args)
 
 
-def _backward(loop: TimeLoop, slots: int, residuals: tuple, cotangents: tuple) -> tuple:
+def _backward(loop: TimeLoop, slots: int, reversal: Callable, residuals: tuple, cotangents: tuple) -> tuple:
     store, count, args = residuals
-    differentiable, arrays = args
+    sweep: Sweep = reversal(args, cotangents[1])
 
     def advance(steps: Array, k: Array, entry: tuple) -> tuple:
         """`entry` after that many steps, the first of which has number k."""
         return lax.fori_loop(0, steps, lambda i, entry: loop.step(args, k + i, *entry), entry)
 
-    def pull_back(k: Array, entry: tuple, ct: tuple) -> tuple:
-        """The cotangents of a step's state and of the arguments from those after the step."""
-        clock, state = entry
-        _, pull = jax.vjp(
-            lambda state, differentiable: loop.step((differentiable, arrays), k, clock, state)[1], state, differentiable
-        )
-        ct_state, ct_args = pull(ct[0])
-        return ct_state, jax.tree.map(jnp.add, ct[1], ct_args)
-
-    def segment(done: Array, ct: tuple) -> tuple:
+    def segment(done: Array, carry: Tree) -> Tree:
+        """Between two stored states: cut into runs whose tapes fit, the state at whose starts is kept where those
+        fit."""
         index = (count - 1) // store.stride - done
         first = index * store.stride
         length = jnp.minimum(store.stride, count - first)
-        # States of the segment that fit are stored, `run` steps apart; 1 unless there are more than slots^2 steps or
-        # so.
-        run_length = (length + slots - 1) // slots
+        runs = (length + slots - 1) // slots
+        apart = (runs + slots - 1) // slots
 
-        def fill(i: Array, carry: tuple) -> tuple:
-            entry, entries = carry
-            entry = loop.step(args, first + i - 1, *entry)
-            return entry, _write(entries, i, run_length, entry)
+        def keep(i: Array, kept: tuple) -> tuple:
+            entry, entries = kept
+            entry = advance(jnp.asarray(slots, jnp.int32), first + (i - 1) * slots, entry)
+            return entry, _write(entries, i, apart, entry)
 
         start = _read(store.entries, index)
-        _, entries = lax.fori_loop(
-            1, length, fill, (start, _write(_buffer(start, slots), jnp.zeros((), jnp.int32), run_length, start))
-        )
+        entries = _write(_buffer(start, slots), jnp.zeros((), jnp.int32), apart, start)
+        _, entries = lax.fori_loop(1, runs, keep, (start, entries))
 
-        def reverse(done: Array, ct: tuple) -> tuple:
-            i = length - 1 - done
-            slot = i // run_length
-            entry = advance(i - slot * run_length, first + slot * run_length, _read(entries, slot))
-            return pull_back(first + i, entry, ct)
+        def reverse(done: Array, carry: Tree) -> Tree:
+            i = runs - 1 - done
+            slot = i // apart
+            entry = advance((i - slot * apart) * slots, first + slot * apart * slots, _read(entries, slot))
+            return stretch(first + i * slots, jnp.minimum(slots, length - i * slots), entry, carry)
 
-        return lax.fori_loop(0, length, reverse, ct)
+        return lax.fori_loop(0, runs, reverse, carry)
 
-    zero = jax.tree.map(jnp.zeros_like, differentiable)
+    def stretch(first: Array, steps: Array, entry: tuple, carry: Tree) -> Tree:
+        """At most `slots` steps: forward with a tape, and back over it."""
+
+        def fill(i: Array, filled: tuple) -> tuple:
+            entry, tapes = filled
+            *entry, tape = sweep.record(first + i, *entry)
+            return tuple(entry), _write(tapes, i, jnp.ones((), jnp.int32), tape)
+
+        blank = jax.eval_shape(lambda k, entry: sweep.record(k, *entry)[2], first, entry)
+        _, tapes = lax.fori_loop(0, steps, fill, (entry, _buffer(blank, slots)))
+
+        def back(done: Array, carry: Tree) -> Tree:
+            i = steps - 1 - done
+            return sweep.back(first + i, _read(tapes, i), carry)
+
+        return lax.fori_loop(0, steps, back, carry)
+
     segments = (count + store.stride - 1) // store.stride
-    ct_state, ct_args = lax.fori_loop(0, segments, segment, (cotangents[1], zero))
-    return None, ct_state, ct_args, None
+    ct_state, ct_args = sweep.finish(lax.fori_loop(0, segments, segment, sweep.carry))
+    return None, ct_state, eqx.filter(ct_args, eqx.is_inexact_array), None
 
 
 _checkpointed.defvjp(_forward, _backward)

@@ -23,6 +23,37 @@ def flux_local_lax_friedrichs(
     return 0.5 * v * (left + right) - 0.5 * jnp.abs(v) * (right - left)
 
 
+def upwind_state(
+    reconstruction: AbstractReconstruction,
+    epsilon: float,
+    padded: Float[Array, " padded"],
+    sign: Float[Array, " faces"],
+) -> Float[Array, " faces"]:
+    """The value at each face of the parabola of its upwind cell.
+
+    Written for the two neighbours on either side of a face, with the upwind cell and its differences taken *towards the
+    face*: one reconstruction per face and one result make this a single vectorised loop, where a left and a right state
+    per cell would be two that XLA computes twice.
+    """
+    far_left, left, right, far_right = padded[:-3], padded[1:-2], padded[2:-1], padded[3:]
+    rightwards = sign > 0
+    ahead = sign * (right - left)
+    behind = jnp.where(rightwards, left - far_left, right - far_right)
+    slope, curvature = reconstruction(behind, ahead, epsilon)
+    return jnp.where(rightwards, left, right) + 0.5 * slope + curvature / 6
+
+
+def outflow(
+    positivity: bool, states: Float[Array, " faces"], padded: Float[Array, " padded"], wind: Wind, dt: Float[Array, ""]
+) -> Float[Array, " faces"]:
+    """The mass through each face in a time dt, divided by dx: local Lax-Friedrichs with the upwind states."""
+    amount = dt * wind.courant * states
+    if positivity:
+        upwind = jnp.where(wind.sign > 0, padded[1:-2], padded[2:-1])
+        amount = no_more_than_there_is(amount, wind.share * upwind)
+    return wind.sign * amount
+
+
 def upwind_flux(
     reconstruction: AbstractReconstruction,
     epsilon: float,
@@ -31,19 +62,5 @@ def upwind_flux(
     wind: Wind,
     dt: Float[Array, ""],
 ) -> Float[Array, " faces"]:
-    """The mass through each face in a time dt, divided by dx: local Lax-Friedrichs with reconstructed states.
-
-    Written for the two neighbours on either side of a face, with the upwind cell and its differences taken *towards the
-    face*: one reconstruction per face and one result make this a single vectorised loop, where a left and a right state
-    per cell would be two that XLA computes twice.
-    """
-    far_left, left, right, far_right = padded[:-3], padded[1:-2], padded[2:-1], padded[3:]
-    rightwards = wind.sign > 0
-    upwind = jnp.where(rightwards, left, right)
-    ahead = wind.sign * (right - left)
-    behind = jnp.where(rightwards, left - far_left, right - far_right)
-    slope, curvature = reconstruction(behind, ahead, epsilon)
-    amount = dt * wind.courant * (upwind + 0.5 * slope + curvature / 6)
-    if positivity:
-        amount = no_more_than_there_is(amount, wind.share * upwind)
-    return wind.sign * amount
+    """`outflow` from the cell averages."""
+    return outflow(positivity, upwind_state(reconstruction, epsilon, padded, wind.sign), padded, wind, dt)

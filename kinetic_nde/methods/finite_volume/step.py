@@ -1,0 +1,184 @@
+"""One step of the finite-volume method, and how long it is."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ...adjoints.fence import fenced
+from ...adjoints.lockstep import any_member
+from ...distributions.grid import Grid
+from ...distributions.reconstruction import AbstractReconstruction, threshold
+from ...equations.balance_law import AbstractBalanceLaw
+from .. import progress
+from ..method import Times
+from .boundary import Wind, wind, with_ghosts
+from .flux import outflow, upwind_flux, upwind_state
+from .ssprk3 import STAGES, step_ssprk3
+
+# Of a solve whose field depends on time.
+_LEAST_STEPS = 64
+
+
+class Span(NamedTuple):
+    """What the steps between two events need to know."""
+
+    reconstruction: AbstractReconstruction
+    positivity: bool
+    cfl: Float[Array, ""]
+    steps: int | None
+    equation: AbstractBalanceLaw
+    grid: Grid
+    steady: Wind | None
+    end: Float[Array, ""]
+    times: Times
+    max_steps: int | None
+
+
+Clock = tuple[Array, Array]
+
+
+def more(span: Span, k: Array, clock: Clock) -> Array:
+    """Whether there are steps left."""
+    t, count = clock
+    more = t < span.end if span.steps is None else (k < span.steps) & (t < span.end)
+    return more if span.max_steps is None else more & (count < span.max_steps)
+
+
+def step(span: Span, k: Array, clock: Clock, state: Array) -> tuple[Clock, Array]:
+    """One step from the clock's time; of length 0 for a member of a batch that is at the end already."""
+    clock, _, advance = _plan(span, k, clock)
+
+    def flux(always: Array, padded: Array, wind: Wind, dt: Array) -> tuple[Array, None]:
+        through = fenced(
+            always,
+            lambda padded, wind, dt: upwind_flux(
+                span.reconstruction, threshold(span.grid.cells), span.positivity, padded, wind, dt
+            ),
+            padded,
+            wind,
+            dt,
+        )
+        return through, None
+
+    return clock, advance(flux, state)[0]
+
+
+class Taken(NamedTuple):
+    """A step that was taken: when and how long, and the upwind states at the faces in its three stages."""
+
+    t: Float[Array, ""]
+    dt: Float[Array, ""]
+    states: tuple[Float[Array, " faces"], ...]
+
+
+def recorded_step(span: Span, k: Array, clock: Clock, state: Array) -> tuple[Clock, Array, Taken]:
+    """The same step, and what an adjoint has to know of it."""
+    after, dt, advance = _plan(span, k, clock)
+
+    def flux(always: Array, padded: Array, wind: Wind, dt: Array) -> tuple[Array, Array]:
+        # One result behind each fence: two would be computed in two loops.
+        states = fenced(
+            always,
+            lambda padded, wind: upwind_state(span.reconstruction, threshold(span.grid.cells), padded, wind.sign),
+            padded,
+            wind,
+        )
+        through = fenced(
+            always,
+            lambda states, padded, wind, dt: outflow(span.positivity, states, padded, wind, dt),
+            states,
+            padded,
+            wind,
+            dt,
+        )
+        return through, states
+
+    state, states = advance(flux, state)
+    return after, state, Taken(clock[0], dt, states)
+
+
+def _plan(span: Span, k: Array, clock: Clock) -> tuple[Clock, Array, Callable]:
+    """The clock after the next step, the length of the step, and how to take it with a given flux."""
+    t, count = clock
+    always = k >= 0
+    left, dt, winds = _length(span, k, clock, always)
+
+    def advance(flux: Callable, state: Array) -> tuple[Array, tuple]:
+        def increment(stage: int, state: Array) -> tuple[Array, Array | None]:
+            through, states = flux(always, with_ghosts(state), winds[stage], dt)
+            return through[:-1] - through[1:], states
+
+        return step_ssprk3(increment, state)
+
+    # Steps too short to change t would go on for ever: NaN ends the loop and is reported as stalled.
+    resolved = dt > jnp.finfo(t.dtype).eps * jnp.maximum(jnp.abs(t), jnp.abs(span.end))
+    arrival = jnp.where(left <= 1, span.end, jnp.where(resolved, t + dt, jnp.full_like(t, jnp.nan)))
+    going = more(span, k, clock)
+    clock = (jnp.where(going, jax.lax.stop_gradient(arrival), t), count + going.astype(count.dtype))
+    return clock, dt, advance
+
+
+def _length(span: Span, k: Array, clock: Clock, always: Array) -> tuple[Array, Array, tuple[Wind, ...]]:
+    """The number of equal steps left, the length of the next one, and the wind at its three stages."""
+    t, rest = clock[0], span.end - clock[0]
+    going = more(span, k, clock)
+
+    def length(left: Array) -> Array:
+        return jax.lax.stop_gradient(jnp.where(going, rest / left, jnp.zeros_like(t)))
+
+    def wind_at(time: Array) -> Wind:
+        return fenced(always, lambda time: wind(span.equation, span.grid, time), time)
+
+    def stages(dt: Array) -> tuple[Wind, ...]:
+        if span.steady is not None:
+            return (span.steady,) * (len(STAGES) - 1)
+        return tuple(wind_at(t + stage * dt) for stage in STAGES[1:])
+
+    now = wind_at(t) if span.steady is None else span.steady
+    if span.steps is not None:
+        left = jnp.asarray(span.steps - k, t.dtype)
+        dt = length(left)
+        return left, dt, (now, *stages(dt))
+    left = _steps_left(now.fastest, rest, span.cfl)
+    if span.steady is None:
+        # However calm it is now: no step is longer than this share of the whole.
+        left = jnp.maximum(left, jnp.ceil(rest * _LEAST_STEPS / (span.times.t1 - span.times.t0)))
+    dt = length(left)
+    later = stages(dt)
+    if span.steady is None:
+        # The wind may grow or turn during the step: its stages decide on its length, and are evaluated again if they ask
+        # for a shorter step.
+        left = jax.lax.stop_gradient(_steps_for(span, rest, dt, (now, *later)))
+        dt, trial = length(left), dt
+        later = jax.lax.cond(any_member(dt < trial), stages, lambda _: later, dt)
+    return left, dt, (now, *later)
+
+
+def report(span: Span, k: Array, clock: Clock) -> None:
+    """Moves the progress bar."""
+    progress.report(k, (clock[0] - span.times.t0) / (span.times.t1 - span.times.t0))
+
+
+def _steps_for(span: Span, rest: Array, dt: Array, winds: tuple[Wind, ...]) -> Array:
+    """How many steps are left if none may be faster than the Courant number at any stage of one of length dt, nor carry
+    mass further than quadrature in time resolves.
+
+    The second difference of the wind over its stages is the difference of the trapezoidal rule and Simpson's, whose
+    weights are those of SSPRK3. Where it is below (dx / l)^(5/4) cells, dt falls like dx^(3/4) at least: third order.
+    """
+    now, end, middle = (wind.sign * wind.courant for wind in winds)
+    fastest = jnp.max(jnp.stack([wind.fastest for wind in winds]))
+    bent = jnp.max(jnp.abs(now + end - 2 * middle)) * dt / 3
+    allowed = threshold(span.grid.cells) ** 0.625
+    shorter = jnp.maximum(bent / allowed, 1) ** (1 / 3)
+    by_change = jnp.ceil(rest * shorter / jnp.where(dt > 0, dt, jnp.ones_like(dt)) - 1e-3)
+    return jnp.maximum(_steps_left(fastest, rest, span.cfl), by_change)
+
+
+def _steps_left(fastest: Array, rest: Array, cfl: Array) -> Array:
+    """How many equal steps of at most this Courant number cover the rest; the tolerance keeps rounding from adding
+    one."""
+    return jnp.maximum(jnp.ceil(fastest * rest / cfl - 1e-3), 1)
