@@ -112,7 +112,7 @@ def steps_of(layout: Layout, batched: bool = False, options: dict | None = None)
 
     def run(averages: Array, wind: Wind, dt: Array, count: Array) -> Array:
         def step(k: Array, state: Array) -> Array:
-            return step_ssprk3(lambda _, state: (layout.stage(k >= 0, state, wind, dt), None), state)[0]
+            return step_ssprk3(lambda _, state: layout.stage(k >= 0, state, wind, dt), state)
 
         state = jax.lax.fori_loop(0, count, step, extend(averages) if layout.extended else averages)
         return state[1:-1] if layout.extended else state

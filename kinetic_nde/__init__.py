@@ -27,5 +27,16 @@ from .network.parameters import (
     PiecewiseConstant as PiecewiseConstant,
 )
 from .network.simresnet import SimResNet as SimResNet, rescale as rescale
+from .sensitivity.adjoint import TransportAdjoint as TransportAdjoint
+from .sensitivity.check_gradient import GradientCheck as GradientCheck, check_gradient as check_gradient
+from .sensitivity.losses import (
+    KullbackLeiblerLoss as KullbackLeiblerLoss,
+    L2Loss as L2Loss,
+    MomentLoss as MomentLoss,
+)
+from .sensitivity.retrain import retrain as retrain
+from .sensitivity.retraining import History as History, Outcome as Outcome, Retraining as Retraining
+from .sensitivity.smoothed_loss import SmoothedL2Loss as SmoothedL2Loss
+from .sensitivity.transport_losses import CramerLoss as CramerLoss, WassersteinLoss as WassersteinLoss
 from .solution import Solution as Solution
 from .solve import solve as solve

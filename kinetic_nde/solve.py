@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import ArrayLike, PRNGKeyArray
 
 from ._values import as_count, as_floating, cast, common_float, default_float, known, require, under_jit
-from .adjoints.adjoint import AbstractAdjoint, CheckpointAdjoint
+from .adjoints.adjoint import AbstractAdjoint, CheckpointAdjoint, in_force
 from .distributions.density import Density
 from .distributions.ensemble import Ensemble
 from .equations.balance_law import AbstractBalanceLaw
@@ -75,6 +75,7 @@ def solve(
     chosen = _choose(equation, initial, method)
     if not isinstance(adjoint, AbstractAdjoint):
         raise TypeError(f"adjoint must be kn.CheckpointAdjoint() or kn.ForwardMode(), not {adjoint!r}")
+    adjoint = in_force(adjoint)
     limit = None if max_steps is None else as_count(max_steps, "max_steps")
     times = _times(t0, t1, saveat)
     _warn_of_float32()

@@ -1,10 +1,14 @@
 """How derivatives pass through a solve."""
 
 import abc
+import contextlib
+import contextvars
 import math
+from collections.abc import Iterator
 
 import diffrax
 import equinox as eqx
+from jaxtyping import Array, Float
 
 from . import loop
 from .loop import TimeLoop, Tree
@@ -21,10 +25,14 @@ class AbstractAdjoint(eqx.Module):
     ) -> tuple[Tree, Tree]:
         """Runs one span of a solve of that many spans; `steps` is the number of steps in it where that is static."""
 
+    @abc.abstractmethod
+    def trajectories(self, problem: Tree, law: Tree, start: Tree, ts: Float[Array, " k"]) -> tuple:
+        """Follows all particles of a solve: `problem.follow(law, start, ts, ...)` with a derivative."""
+
     @property
     @abc.abstractmethod
     def ode(self) -> diffrax.AbstractAdjoint:
-        """The counterpart for ordinary differential equations."""
+        """The counterpart for ordinary differential equations; `TypeError` if there is none."""
 
 
 class CheckpointAdjoint(AbstractAdjoint):
@@ -60,6 +68,9 @@ class CheckpointAdjoint(AbstractAdjoint):
             slots = slots if spans == 1 else max(8, slots // spans)
         return loop.run_checkpointed(time_loop, slots, clock, state, args)
 
+    def trajectories(self, problem: Tree, law: Tree, start: Tree, ts: Float[Array, " k"]) -> tuple:
+        return problem.follow(law, start, ts, self.ode)
+
     @property
     def ode(self) -> diffrax.AbstractAdjoint:
         return diffrax.RecursiveCheckpointAdjoint(checkpoints=self.checkpoints or _SLOTS)
@@ -82,6 +93,46 @@ class ForwardMode(AbstractAdjoint):
     ) -> tuple[Tree, Tree]:
         return loop.run(time_loop, clock, state, args)
 
+    def trajectories(self, problem: Tree, law: Tree, start: Tree, ts: Float[Array, " k"]) -> tuple:
+        return problem.follow(law, start, ts, self.ode)
+
     @property
     def ode(self) -> diffrax.AbstractAdjoint:
         return diffrax.ForwardMode()
+
+
+class Forced:
+    """What `forced` gives: the adjoint that solves are to use instead of their own, and whether one has asked."""
+
+    def __init__(self, adjoint: AbstractAdjoint | None):
+        self.adjoint = adjoint
+        self.consulted = False
+
+
+_FORCED: contextvars.ContextVar[Forced | None] = contextvars.ContextVar("forced", default=None)
+
+
+@contextlib.contextmanager
+def forced(adjoint: AbstractAdjoint | None) -> Iterator[Forced]:
+    """While it lasts, every `solve` that is traced uses `adjoint` whatever it was given; None only watches. A solve that
+    comes from jit's cache does not ask: see `consulted`.
+
+    >>> with forced(ForwardMode()) as record:
+    ...     in_force(CheckpointAdjoint()), record.consulted
+    (ForwardMode(), True)
+    """
+    record = Forced(adjoint)
+    token = _FORCED.set(record)
+    try:
+        yield record
+    finally:
+        _FORCED.reset(token)
+
+
+def in_force(adjoint: AbstractAdjoint) -> AbstractAdjoint:
+    """The adjoint that `forced` names, else `adjoint`; called by `solve`."""
+    record = _FORCED.get()
+    if record is None:
+        return adjoint
+    record.consulted = True
+    return adjoint if record.adjoint is None else record.adjoint

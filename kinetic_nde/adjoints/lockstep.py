@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Real
 
 
 @jax.custom_batching.custom_vmap
@@ -24,13 +24,13 @@ def _any_member_batched(
 
 
 @jax.custom_batching.custom_vmap
-def slowest_member(progress: Float[Array, ""]) -> Float[Array, ""]:
+def slowest_member(progress: Real[Array, ""]) -> Real[Array, ""]:
     """`progress`; under `vmap`, the smallest of the batch."""
     return progress
 
 
 @slowest_member.def_vmap
 def _slowest_member_batched(
-    axis_size: int, in_batched: list[bool], progress: Float[Array, " batch"]
-) -> tuple[Float[Array, ""], bool]:
+    axis_size: int, in_batched: list[bool], progress: Real[Array, " batch"]
+) -> tuple[Real[Array, ""], bool]:
     return slowest_member(jnp.min(progress, axis=0) if in_batched[0] else progress), False

@@ -32,15 +32,13 @@ class TimeLoop(NamedTuple):
 class Sweep(NamedTuple):
     """How the steps of a loop are gone through backwards.
 
-    - `record(k, clock, state) -> (clock, state, tape)`: step k once more, with what its reversal needs of it.
-    - `back(k, tape, carry) -> carry`: step k reversed.
+    - `back(k, entry, carry) -> carry`: step k reversed, from the (clock, state) that it started from.
     - `carry`: what is carried backwards, as it is after the last step.
     - `finish(carry) -> (ct_state, ct_args)`: the cotangents of the state at the start and of the arrays of floats in
       `args`.
     """
 
-    record: Callable[[Int[Array, ""], Tree, Tree], tuple[Tree, Tree, Tree]]
-    back: Callable[[Int[Array, ""], Tree, Tree], Tree]
+    back: Callable[[Int[Array, ""], tuple[Tree, Tree], Tree], Tree]
     carry: Tree
     finish: Callable[[Tree], tuple[Tree, Tree]]
 
@@ -62,15 +60,12 @@ def run(loop: TimeLoop, clock: Tree, state: Tree, args: Tree) -> tuple[Tree, Tre
     return clock, state
 
 
-def autodiff(loop: TimeLoop, args: Tree, cotangent: Tree) -> Sweep:
+def autodiff(loop: TimeLoop, args: Tree, final: tuple[Tree, Tree], cotangent: Tree) -> Sweep:
     """Each step reversed by JAX: the exact derivative of the numbers that the loop computes."""
     differentiable, rest = eqx.partition(args, eqx.is_inexact_array)
 
-    def record(k: Array, clock: Tree, state: Tree) -> tuple:
-        return (*loop.step(args, k, clock, state), (clock, state))
-
-    def back(k: Array, tape: tuple, carry: tuple) -> tuple:
-        clock, state = tape
+    def back(k: Array, entry: tuple, carry: tuple) -> tuple:
+        clock, state = entry
         _, pull = jax.vjp(
             lambda state, differentiable: loop.step(eqx.combine(differentiable, rest), k, clock, state)[1],
             state,
@@ -79,7 +74,7 @@ def autodiff(loop: TimeLoop, args: Tree, cotangent: Tree) -> Sweep:
         ct_state, ct_args = pull(carry[0])
         return ct_state, jax.tree.map(jnp.add, carry[1], ct_args)
 
-    return Sweep(record, back, (cotangent, jax.tree.map(jnp.zeros_like, differentiable)), lambda carry: carry)
+    return Sweep(back, (cotangent, jax.tree.map(jnp.zeros_like, differentiable)), lambda carry: carry)
 
 
 def run_checkpointed(
@@ -88,15 +83,16 @@ def run_checkpointed(
     clock: Tree,
     state: Tree,
     args: Tree,
-    reversal: Callable[[TimeLoop, Tree, Tree], Sweep] = autodiff,
+    reversal: Callable[[TimeLoop, Tree, tuple[Tree, Tree], Tree], Sweep] = autodiff,
 ) -> tuple[Tree, Tree]:
-    """The same loop with a reverse-mode derivative that stores `slots` states on the way, and `slots` states and as many
-    tapes while it goes back.
+    """The same loop with a reverse-mode derivative that stores `slots` states on the way, and up to twice as many while
+    it goes back.
 
     The number of steps need not be known: whenever the store is full, every second state is dropped and the distance
-    between stored states doubles. Up to slots^2 / 2 steps are computed twice in all (forward, and again from the stored
-    state), up to slots^3 / 2 three times, and there is no limit. `reversal(loop, args, cotangent)` says what is done
-    on the way back; it is static, as are the functions of the loop.
+    between stored states doubles. Up to `slots` steps are computed once, up to slots^2 twice (again from the stored
+    state), up to slots^3 / 2 three times, and there is no limit. `reversal(loop, args, final, cotangent)`, with the last
+    (clock, state) and the cotangent of that state, says what is done on the way back; it is static, as are the functions
+    of the loop.
     """
     differentiable, rest = eqx.partition(args, eqx.is_inexact_array)
     arrays, static = eqx.partition(rest, eqx.is_array)
@@ -110,7 +106,7 @@ def run_checkpointed(
     return _checkpointed(
         merged,
         slots,
-        lambda parts, cotangent: reversal(loop, merge(parts), cotangent),
+        lambda parts, final, cotangent: reversal(loop, merge(parts), final, cotangent),
         clock,
         state,
         differentiable,
@@ -156,20 +152,21 @@ def _forward(
 
     store = _Store(_buffer((clock, state), slots), jnp.ones((), jnp.int32))
     k, clock, state, store = lax.while_loop(more, body, (jnp.zeros((), jnp.int32), clock, state, store))
-    return (clock, state), (store, k, args)
+    return (clock, state), (store, k, (clock, state), args)
 
 
 def _backward(loop: TimeLoop, slots: int, reversal: Callable, residuals: tuple, cotangents: tuple) -> tuple:
-    store, count, args = residuals
-    sweep: Sweep = reversal(args, cotangents[1])
+    store, count, final, args = residuals
+    sweep: Sweep = reversal(args, final, cotangents[1])
 
     def advance(steps: Array, k: Array, entry: tuple) -> tuple:
         """`entry` after that many steps, the first of which has number k."""
         return lax.fori_loop(0, steps, lambda i, entry: loop.step(args, k + i, *entry), entry)
 
-    def segment(done: Array, carry: Tree) -> Tree:
-        """Between two stored states: cut into runs whose tapes fit, the state at whose starts is kept where those
+    def segment(done: Array, carried: tuple) -> tuple:
+        """Between two stored states: cut into runs of `slots` steps, the state at whose starts is kept where those
         fit."""
+        carry, starts, entries = carried
         index = (count - 1) // store.stride - done
         first = index * store.stride
         length = jnp.minimum(store.stride, count - first)
@@ -177,41 +174,43 @@ def _backward(loop: TimeLoop, slots: int, reversal: Callable, residuals: tuple, 
         apart = (runs + slots - 1) // slots
 
         def keep(i: Array, kept: tuple) -> tuple:
-            entry, entries = kept
+            entry, starts = kept
             entry = advance(jnp.asarray(slots, jnp.int32), first + (i - 1) * slots, entry)
-            return entry, _write(entries, i, apart, entry)
+            return entry, _write(starts, i, apart, entry)
 
         start = _read(store.entries, index)
-        entries = _write(_buffer(start, slots), jnp.zeros((), jnp.int32), apart, start)
-        _, entries = lax.fori_loop(1, runs, keep, (start, entries))
+        _, starts = lax.fori_loop(1, runs, keep, (start, _write(starts, jnp.zeros((), jnp.int32), apart, start)))
 
-        def reverse(done: Array, carry: Tree) -> Tree:
+        def reverse(done: Array, carried: tuple) -> tuple:
             i = runs - 1 - done
             slot = i // apart
-            entry = advance((i - slot * apart) * slots, first + slot * apart * slots, _read(entries, slot))
-            return stretch(first + i * slots, jnp.minimum(slots, length - i * slots), entry, carry)
+            entry = advance((i - slot * apart) * slots, first + slot * apart * slots, _read(starts, slot))
+            return run_back(first + i * slots, jnp.minimum(slots, length - i * slots), entry, *carried)
 
-        return lax.fori_loop(0, runs, reverse, carry)
+        carry, entries = lax.fori_loop(0, runs, reverse, (carry, entries))
+        return carry, starts, entries
 
-    def stretch(first: Array, steps: Array, entry: tuple, carry: Tree) -> Tree:
-        """At most `slots` steps: forward with a tape, and back over it."""
+    def run_back(first: Array, steps: Array, entry: tuple, carry: Tree, entries: Tree) -> tuple:
+        """At most `slots` steps: forward with all states kept, and back over them."""
 
         def fill(i: Array, filled: tuple) -> tuple:
-            entry, tapes = filled
-            *entry, tape = sweep.record(first + i, *entry)
-            return tuple(entry), _write(tapes, i, jnp.ones((), jnp.int32), tape)
+            entry, entries = filled
+            entry = loop.step(args, first + i - 1, *entry)
+            return entry, _write(entries, i, one, entry)
 
-        blank = jax.eval_shape(lambda k, entry: sweep.record(k, *entry)[2], first, entry)
-        _, tapes = lax.fori_loop(0, steps, fill, (entry, _buffer(blank, slots)))
+        one = jnp.ones((), jnp.int32)
+        _, entries = lax.fori_loop(1, steps, fill, (entry, _write(entries, 0 * one, one, entry)))
 
         def back(done: Array, carry: Tree) -> Tree:
             i = steps - 1 - done
-            return sweep.back(first + i, _read(tapes, i), carry)
+            return sweep.back(first + i, _read(entries, i), carry)
 
-        return lax.fori_loop(0, steps, back, carry)
+        return lax.fori_loop(0, steps, back, carry), entries
 
+    # Made once: to fill them with zeros in every segment takes as long as a third of its steps.
+    buffers = _buffer(final, slots), _buffer(final, slots)
     segments = (count + store.stride - 1) // store.stride
-    ct_state, ct_args = sweep.finish(lax.fori_loop(0, segments, segment, sweep.carry))
+    ct_state, ct_args = sweep.finish(lax.fori_loop(0, segments, segment, (sweep.carry, *buffers))[0])
     return None, ct_state, eqx.filter(ct_args, eqx.is_inexact_array), None
 
 

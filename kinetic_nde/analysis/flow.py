@@ -9,31 +9,36 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
-from .._values import as_floating, cast, common_float, require
+from .._values import as_count, as_floating, cast, common_float, require
 from ..adjoints.adjoint import AbstractAdjoint, CheckpointAdjoint
 from ..distributions.density import Density
 from ..distributions.ensemble import Ensemble
 from ..equations.mean_field import MeanField
 from ..methods.backward import carried_back
+from ..methods.method import check_velocity, with_field
 from ..methods.particles import Particles
+from ..methods.result import Result
+from ..methods.tolerances import as_tolerance, controller
 from ..solve import solve
 
 
 class StandardNormal(eqx.Module):
     """The normal distribution with mean 0 and covariance 1 in `dimension` dimensions, as the base of a `Flow`.
 
+    Raises `TypeError` or `ValueError` unless the dimension is an integer of at least 1.
+
     >>> round(float(StandardNormal(2).log_prob(jnp.zeros(2))), 6)
     -1.837877
     """
 
-    dimension: int = eqx.field(static=True, default=1)
-
-    def __check_init__(self):
-        if self.dimension < 1:
-            raise ValueError(f"the dimension must be at least 1, got {self.dimension}")
+    dimension: int = eqx.field(static=True, default=1, converter=lambda dimension: as_count(dimension, "dimension"))
 
     def log_prob(self, x: Float[Array, "*d"]) -> Float[Array, ""]:
-        """log g(x) at one point, (d,), or a number in one dimension."""
+        """log g(x) at one point, (d,), or a number in one dimension; `ValueError` for another shape."""
+        if x.shape != (() if self.dimension == 1 else (self.dimension,)):
+            raise ValueError(
+                f"a point of a normal distribution in dimension {self.dimension} has not the shape {x.shape}"
+            )
         return -0.5 * jnp.sum(x**2) - 0.5 * self.dimension * jnp.log(2 * jnp.pi)
 
     def sample(self, key: PRNGKeyArray, n: int) -> Float[Array, "n *d"]:
@@ -50,14 +55,18 @@ class Flow(eqx.Module):
     Eq. (3) of Herty, Trimborn, Visconti (2021).
 
     - `equation`: a `MeanField` without walls, which would make point masses.
-    - `base`: a `Density`, a `StandardNormal`, or any module with `log_prob(x)` at one point and `sample(key, n)`.
-    - `rtol`, `atol`: tolerances of the trajectories. `adjoint`: how derivatives pass, as in `solve`.
+    - `base`: a `StandardNormal`, a `Density`, whose mass counts as 1, or any module with `log_prob(x)` at one point and
+      `sample(key, n)`. In d > 1 the field or such a module says so by an attribute `dimension`.
+    - `rtol`, `atol`: tolerances of the trajectories. `adjoint`: how derivatives pass, as in `solve`; `jax.jacfwd` and
+      second derivatives by `jax.jacfwd(jax.jacfwd(...))` need `ForwardMode()`.
 
-    Raises `TypeError` for another equation or base, `ValueError` for walls and unless t1 is finite and not negative.
+    Under jit a function of the flow is compiled, `eqx.filter_jit(Flow.log_prob)(flow, x)`, since `jax.jit(flow.log_prob)`
+    would have to hash its arrays. Raises `TypeError` for another equation, base or adjoint, `ValueError` for walls, for
+    dimensions that differ, and unless t1 is finite and not negative and the tolerances are positive and finite.
 
     >>> from kinetic_nde import Identity, SimResNet
     >>> flow = Flow(MeanField(SimResNet(-1.0, 0.0, Identity())), StandardNormal(1), t1=1.0)
-    >>> round(float(flow.log_prob(0.0)), 6)  # N(0, e^-2)
+    >>> round(float(eqx.filter_jit(Flow.log_prob)(flow, 0.0)), 6)  # N(0, e^-2)
     0.081061
     """
 
@@ -76,79 +85,120 @@ class Flow(eqx.Module):
         *,
         rtol: ArrayLike = 1e-10,
         atol: ArrayLike = 1e-10,
-        adjoint: AbstractAdjoint = CheckpointAdjoint(),
+        adjoint: Any = CheckpointAdjoint(),
     ):
         if not isinstance(equation, MeanField):
             raise TypeError(f"a flow needs a kn.MeanField, not {type(equation).__name__}")
         if equation.walls is not None and any(wall is not None for wall in equation.walls):
             raise ValueError("a flow cannot have walls: the mass that is pushed against them has no density")
+        if isinstance(base, type):
+            raise TypeError(f"the base of a flow must be an object: did you mean {base.__name__}(...)?")
         if not isinstance(base, Density) and not (hasattr(base, "log_prob") and hasattr(base, "sample")):
             raise TypeError(f"the base of a flow is a kn.Density or has log_prob and sample, not {base!r}")
-        self.equation, self.base, self.adjoint = equation, base, adjoint
-        self.t1, self.rtol, self.atol = as_floating(t1, "t1"), as_floating(rtol, "rtol"), as_floating(atol, "atol")
+        if not isinstance(adjoint, AbstractAdjoint):
+            raise TypeError(f"adjoint must be kn.CheckpointAdjoint() or kn.ForwardMode(), not {adjoint!r}")
+        dimensions = {name: _dimension(part) for name, part in (("field", equation.field), ("base", base))}
+        if None not in dimensions.values() and dimensions["field"] != dimensions["base"]:
+            raise ValueError(f"the field has dimension {dimensions['field']} and the base {dimensions['base']}")
+        self.equation, self.base, self.adjoint, self.t1 = equation, base, adjoint, as_floating(t1, "t1")
+        self.rtol, self.atol = as_tolerance("rtol")(rtol), as_tolerance("atol")(atol)
+        if self.t1.shape != ():
+            raise ValueError(f"t1 must be a number, got shape {self.t1.shape}")
         require(lambda: np.isfinite(self.t1) and self.t1 >= 0, lambda: f"t1 must be finite and >= 0, got {t1}", self.t1)
+
+    @property
+    def dimension(self) -> int:
+        """d: that of the field or else of the base; 1 if neither has one."""
+        return _dimension(self.equation.field) or _dimension(self.base) or 1
 
     def log_prob(self, x: ArrayLike | list) -> Float[Array, "*points"]:
         """log g(t1, x) at points x: (n, d) gives (n,), one point (d,) a number; in one dimension x of any shape gives
         that shape. -inf where the base has no mass.
+
+        NaN at a point that is not finite or whose characteristic does not go back to t = 0, the others unharmed, and
+        everywhere for a traced t1 that is not finite and >= 0. Raises `ValueError` for points of another dimension.
 
         >>> from kinetic_nde import SimResNet, Tanh
         >>> flow = Flow(MeanField(SimResNet(jnp.eye(2), 0.0, Tanh())), StandardNormal(2), t1=0.5)
         >>> flow.log_prob(jnp.zeros((5, 2))).shape
         (5,)
         """
-        points = as_floating(x, "x")
-        dimension = self._dimension
-        if dimension > 1 and (points.ndim not in (1, 2) or points.shape[-1] != dimension):
-            raise ValueError(f"the flow has dimension {dimension}: x must be (d,) or (n, d), got shape {points.shape}")
-        shape = points.shape if dimension == 1 else points.shape[:-1]
-        points = points.reshape(-1) if dimension == 1 else points.reshape(-1, dimension)
+        points, d = as_floating(x, "x"), self.dimension
+        if d > 1 and (points.ndim not in (1, 2) or points.shape[-1] != d):
+            raise ValueError(f"the flow has dimension {d}: x must be (d,) or (n, d), got shape {points.shape}")
+        shape = points.shape if d == 1 else points.shape[:-1]
+        points = points.reshape(-1) if d == 1 else points.reshape(-1, d)
         dtype = common_float(points, self.equation.field)
         return _log_prob(*cast((self, points), dtype)).reshape(shape)
 
-    def sample(self, key: PRNGKeyArray, n: int) -> Float[Array, "n *d"]:
-        """`n` samples at t1, (n, d), or (n,) in one dimension.
+    def sample(self, key: PRNGKeyArray | None, n: int) -> Float[Array, "n *d"]:
+        """`n` samples at t1, (n, d), or (n,) in one dimension. Raises `ValueError` without a key and for n < 1, and as
+        `solve` does.
 
         >>> from kinetic_nde import SimResNet, Tanh
         >>> Flow(MeanField(SimResNet(1.0, 0.0, Tanh())), StandardNormal(1), t1=0.5).sample(jax.random.key(0), 7).shape
         (7,)
         """
-        start = Ensemble(self.base.sample(key, n))
+        if key is None:
+            raise ValueError("samples are random: sample needs a key, such as jax.random.key(0)")
+        start = self.base.sample(key, as_count(n, "n"))
+        expected = (n,) if self.dimension == 1 else (n, self.dimension)
+        if start.shape != expected:
+            raise ValueError(f"the base must give samples of shape {expected}, got {start.shape}")
         method = Particles(rtol=self.rtol, atol=self.atol)
-        return solve(self.equation, start, t1=self.t1, method=method, adjoint=self.adjoint).final.samples
-
-    @property
-    def _dimension(self) -> int:
-        return getattr(self.equation.field, "dimension", getattr(self.base, "dimension", 1))
+        return solve(self.equation, Ensemble(start), t1=self.t1, method=method, adjoint=self.adjoint).final.samples
 
 
 @eqx.filter_jit
 def _log_prob(flow: Flow, points: Array) -> Array:
-    equation = flow.equation
+    one = jnp.zeros(points.shape[1:], points.dtype)
+    check_velocity(flow.equation.field, one)
+    base = _logarithm(flow.base)
+    out = jax.eval_shape(base, one)
+    if getattr(out, "shape", None) != ():
+        raise ValueError(f"log_prob of the base must give a number at a point of shape {one.shape}, got {out}")
+    # Each point has steps of its own: its value does not depend on the others, nor do they wait for one that fails.
+    return jax.vmap(lambda point: _at_point(flow, base, point))(points)
+
+
+def _at_point(flow: Flow, base: Any, point: Array) -> Array:
+    equation, t1 = flow.equation, flow.t1
+    sound = jnp.isfinite(t1) & (t1 >= 0) & jnp.all(jnp.isfinite(point))
+    t1, zero = jnp.where(sound, t1, jnp.zeros_like(t1)), jnp.zeros_like(t1)
 
     def rate(field: Any, t: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
-        law = eqx.tree_at(lambda law: law.field, equation, field)
-        return (
-            jax.vmap(lambda x: law.velocity(t, x))(state[0]),
-            jax.vmap(lambda x: law.divergence(t, x))(state[0]),
-        )
+        law = with_field(equation, field)
+        return law.velocity(t, state[0]), law.divergence(t, state[0])
 
-    (start, divergence), _, reached = carried_back(
+    (start, divergence), _, result = carried_back(
         rate,
         equation.field,
-        (points, jnp.zeros(points.shape[0], points.dtype)),
-        jnp.zeros_like(flow.t1),
-        flow.t1,
+        (jnp.where(sound, point, jnp.zeros_like(point)), zero),
+        zero,
+        t1,
         solver=diffrax.Dopri8(),
-        controller=diffrax.PIDController(rtol=flow.rtol, atol=flow.atol),
+        controller=controller(flow.rtol, flow.atol, jnp.ones_like(t1), zero, t1),
         adjoint=flow.adjoint.ode,
     )
     # Backwards the integral of the divergence runs from t1 to 0: `divergence` is minus the integral from 0 to t1.
-    base = _log_density(flow.base, start) if isinstance(flow.base, Density) else jax.vmap(flow.base.log_prob)(start)
-    return jnp.where(reached, base + divergence, jnp.full_like(base, jnp.nan))
+    return jnp.where(
+        sound & (result == Result.successful), base(start) + divergence, jnp.full_like(divergence, jnp.nan)
+    )
 
 
-def _log_density(density: Density, x: Array) -> Array:
-    height = density.profile.height(x)
-    present = height > 0
-    return jnp.where(present, jnp.log(jnp.where(present, height, jnp.ones_like(height))), -jnp.inf)
+def _dimension(part: Any) -> int | None:
+    return part.grid.dimension if isinstance(part, Density) else getattr(part, "dimension", None)
+
+
+def _logarithm(base: Any) -> Any:
+    """log g(0, x) at one point, of mass 1."""
+    if not isinstance(base, Density):
+        return base.log_prob
+    profile, mass = base.profile, base.mass
+
+    def log_prob(x: Array) -> Array:
+        height = profile.height(x) / mass
+        present = height > 0
+        return jnp.where(present, jnp.log(jnp.where(present, height, jnp.ones_like(height))), -jnp.inf)
+
+    return log_prob

@@ -6,11 +6,15 @@ import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from ..network import field as fields
+from .result import Result, first_failure, from_diffrax
 
 Tree = Any
+
+# The first step is this part of a piece: an estimate from the data may not be finite.
+_FIRST_STEPS = 64
 
 
 def carried_back(
@@ -24,9 +28,9 @@ def carried_back(
     controller: diffrax.AbstractStepSizeController,
     adjoint: diffrax.AbstractAdjoint,
     max_steps: int | None = None,
-) -> tuple[Tree, Int[Array, ""], Bool[Array, ""]]:
-    """The state at t0 of d state / ds = rate(field, s, state) from that at t >= t0, the number of steps, and whether it
-    was reached.
+) -> tuple[Tree, Int[Array, ""], Result]:
+    """The state at t0 of d state / ds = rate(field, s, state) from that at t >= t0, the number of steps, and how it
+    ended. `max_steps` is a limit for the whole way.
 
     Between two breakpoints of the field its layers are constants: backwards a stage at a breakpoint would read the
     wrong one.
@@ -35,14 +39,16 @@ def carried_back(
     edges = jnp.concatenate([t0[None], jumps, t[None]])
 
     def piece(carry: tuple, ends: tuple) -> tuple:
-        state, steps, reached = carry
+        state, steps, before = carry
         start, end = ends
+        # What has failed goes no further.
+        length = jnp.where(before == Result.successful, end - start, jnp.zeros_like(end))
         solution = diffrax.diffeqsolve(
             diffrax.ODETerm(lambda s, state, args: jax.tree.map(jnp.negative, rate(args[0], args[1] - s, state))),
             solver,
             jnp.zeros_like(end),
-            end - start,
-            None,
+            length,
+            length / _FIRST_STEPS,
             state,
             (fields.frozen(field, 0.5 * (start + end)), end),
             stepsize_controller=controller,
@@ -52,8 +58,12 @@ def carried_back(
         )
         state = jax.tree.map(lambda leaf: leaf[0], solution.ys)
         steps = steps + jnp.asarray(solution.stats["num_steps"], jnp.int32)
-        return (state, steps, reached & (solution.result == diffrax.RESULTS.successful)), None
+        spent = jnp.asarray(False) if max_steps is None else steps > max_steps
+        finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state)]))
+        here = from_diffrax(solution.result, finite)
+        here = Result.where((here == Result.successful) & spent, Result.max_steps_reached, here)
+        return (state, steps, Result.where(before == Result.successful, here, before)), None
 
-    start = (state, jnp.zeros((), jnp.int32), jnp.ones((), bool))
-    (state, steps, reached), _ = jax.lax.scan(piece, start, (edges[:-1], edges[1:]), reverse=True)
-    return state, steps, reached
+    start = (state, jnp.zeros((), jnp.int32), first_failure([(jnp.zeros((), bool), Result.not_finite)]))
+    (state, steps, result), _ = jax.lax.scan(piece, start, (edges[:-1], edges[1:]), reverse=True)
+    return state, steps, result

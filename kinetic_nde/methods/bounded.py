@@ -56,10 +56,13 @@ class BackwardsAtEnds(AbstractEnds):
         return jnp.where((start < self.low) | (start > self.high), jnp.zeros_like(v), v)
 
     def position(self, x: Float[Array, "*n"]) -> Float[Array, "*n"]:
-        beyond = 1e-3 * (self.high - self.low)
-        low = self.low - beyond if self.walled[0] else self.low
-        high = self.high + beyond if self.walled[1] else self.high
-        return jnp.where(x < self.low, low, jnp.where(x > self.high, high, x))
+        length = self.high - self.low
+        # What is at a wall to rounding is there: it follows the last of what was pressed against the wall.
+        rounding = 32 * float(jnp.finfo(length.dtype).eps) * length
+        beyond = 1e-3 * length
+        at_low = jnp.where(x < self.low - rounding, self.low - beyond, self.low) if self.walled[0] else self.low
+        at_high = jnp.where(x > self.high + rounding, self.high + beyond, self.high) if self.walled[1] else self.high
+        return jnp.where(x < self.low, at_low, jnp.where(x > self.high, at_high, x))
 
 
 class Bounded(diffrax.AbstractWrappedSolver):
@@ -75,6 +78,11 @@ class Bounded(diffrax.AbstractWrappedSolver):
     @property
     def interpolation_cls(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         return self.solver.interpolation_cls
+
+    @property
+    def scan_kind(self) -> Any:
+        # diffrax takes a wrapped Runge-Kutta method for one itself, and sets this for forward-mode derivatives.
+        return self.solver.scan_kind
 
     def order(self, terms: Any) -> int | None:
         return self.solver.order(terms)

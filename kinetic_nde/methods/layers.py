@@ -9,7 +9,7 @@ from .._values import as_count
 from ..distributions.ensemble import Ensemble
 from ..equations.balance_law import AbstractBalanceLaw
 from ..network import field as fields
-from .method import AbstractMethod, Integrated, Options, Times, check_velocity
+from .method import AbstractMethod, Integrated, Options, Times, check_velocity, with_field
 from .particles import check_ensemble
 from .result import Result, first_failure
 
@@ -22,7 +22,7 @@ class Layers(AbstractMethod):
     Eq. (1) of Herty, Trimborn, Visconti (2021): the forward Euler method for (2). A layer of piecewise-constant
     parameters is the one that holds its middle, so that layers whose times are rounded are not mixed up; other parameters
     are taken at its start. Between two layers a save time gets the straight line; with `saveat` all layers are kept in
-    memory. Raises `ValueError` for a count below 1.
+    memory. Raises `ValueError` for a count below 1 and for a `max_steps` below the count.
 
     >>> Layers(20).count
     20
@@ -34,12 +34,16 @@ class Layers(AbstractMethod):
         check_ensemble(equation, initial)
 
     def integrate(self, equation: AbstractBalanceLaw, initial: Ensemble, times: Times, options: Options) -> Integrated:
+        if options.max_steps is not None and options.max_steps < self.count:
+            raise ValueError(
+                f"Layers({self.count}) takes {self.count} steps: max_steps={options.max_steps} would end it early"
+            )
         check_velocity(equation.field, initial.samples[0])
         dt = (times.t1 - times.t0) / self.count
 
         def layer(x: Array, number: Array) -> tuple[Array, Array | None]:
             t = times.t0 + dt * number.astype(dt.dtype)
-            law = eqx.tree_at(lambda law: law.field, equation, fields.frozen(equation.field, t + 0.5 * dt))
+            law = with_field(equation, fields.frozen(equation.field, t + 0.5 * dt))
             after = x + dt * jax.vmap(lambda point: law.velocity(t, point))(x)
             after = after if equation.walls is None else jnp.clip(after, *equation.walls)
             return after, None if times.saveat is None else after

@@ -63,6 +63,16 @@ def check_velocity(field: Any, point: Float[Array, "*d"]) -> None:
         )
 
 
+def with_field(equation: AbstractBalanceLaw, field: Any) -> AbstractBalanceLaw:
+    """The same equation for another field."""
+    return eqx.tree_at(lambda law: law.field, equation, field)
+
+
+def save_times(times: Times) -> Float[Array, " saves_and_end"]:
+    """The save times, if any, and t1 after them."""
+    return times.t1[None] if times.saveat is None else jnp.concatenate([times.saveat, times.t1[None]])
+
+
 class Spans(NamedTuple):
     """The parts of [t0, t1] between events: save times and breakpoints of the field."""
 
@@ -76,7 +86,6 @@ def spans(field: Any, times: Times) -> Spans:
     static."""
     jumps = np.asarray(breakpoints(field))
     t0, t1 = times.t0, times.t1
-    events = [t1[None]] if times.saveat is None else [times.saveat, t1[None]]
-    ends = jnp.sort(jnp.concatenate([*events, jnp.clip(jnp.asarray(jumps, t0.dtype), t0, t1)]))
+    ends = jnp.sort(jnp.concatenate([save_times(times), jnp.clip(jnp.asarray(jumps, t0.dtype), t0, t1)]))
     saveat = t1[None] if times.saveat is None else times.saveat
     return Spans(jnp.concatenate([t0[None], ends[:-1]]), ends, jnp.searchsorted(ends, saveat))

@@ -1,18 +1,21 @@
 """Each particle's own ordinary differential equation."""
 
+from typing import Any
+
 import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
-from .._values import as_floating, require
+from .._values import require
 from ..distributions.ensemble import Ensemble
 from ..equations.balance_law import AbstractBalanceLaw
 from ..network.field import breakpoints
 from .bounded import Bounded, StayingAtWalls
-from .method import AbstractMethod, Integrated, Options, Times, check_velocity
-from .result import from_diffrax
+from .method import AbstractMethod, Integrated, Options, Times, check_velocity, save_times
+from .result import Result, from_diffrax
+from .tolerances import as_solver, as_tolerance, controller
 
 # The first step is this part of the whole: an estimate from the data would depend on their units.
 _FIRST_STEPS = 64
@@ -24,86 +27,119 @@ class Particles(AbstractMethod):
     """The neural ODE dx/dt = v(t, x) for each sample of an ensemble, Eq. (2) of Herty, Trimborn, Visconti (2021), by
     diffrax.
 
-    - `solver`: any of diffrax's solvers for ordinary differential equations; Tsitouras' 5(4) by default.
-    - `rtol`, `atol`: tolerances of a step; `rtol` is relative to x, or far from 0 to the distance from the initial mean, and `atol` in units
-      of the spread of the initial samples, so that a change of
-      units changes nothing.
+    - `solver`: any of diffrax's explicit Runge-Kutta methods with an error estimate; Tsitouras' 5(4) by default.
+    - `rtol`, `atol`: tolerances of a step; `rtol` is relative to x, or far from 0 to the distance from the initial mean,
+      and `atol` in units of the spread of the initial samples, so that a change of units changes nothing.
 
     A particle at a wall has outward velocity zero, and leaves when the field turns round. Particles share their steps,
-    which end at the breakpoints of the field. Raises `ValueError` for tolerances that are not positive and for
-    particles that start outside the walls.
+    which end at the breakpoints of the field. Raises `ValueError` for tolerances that are not positive and finite and
+    for particles that start outside the walls, `TypeError` for another solver.
 
     >>> Particles(rtol=1e-6).rtol
     Array(1.e-06, dtype=float64)
     """
 
-    solver: diffrax.AbstractERK = diffrax.Tsit5()
-    rtol: Float[Array, ""] = eqx.field(converter=as_floating, default=1e-8)
-    atol: Float[Array, ""] = eqx.field(converter=as_floating, default=1e-10)
-
-    def __check_init__(self):
-        for name, tolerance in (("rtol", self.rtol), ("atol", self.atol)):
-            require(lambda tolerance=tolerance: tolerance > 0, lambda name=name: f"{name} must be positive", tolerance)
+    solver: diffrax.AbstractERK = eqx.field(converter=as_solver, default=diffrax.Tsit5())
+    rtol: Float[Array, ""] = eqx.field(converter=as_tolerance("rtol"), default=1e-8)
+    atol: Float[Array, ""] = eqx.field(converter=as_tolerance("atol"), default=1e-10)
 
     def check(self, equation: AbstractBalanceLaw, initial: Ensemble) -> None:
         check_ensemble(equation, initial)
 
     def integrate(self, equation: AbstractBalanceLaw, initial: Ensemble, times: Times, options: Options) -> Integrated:
         check_velocity(equation.field, initial.samples[0])
-        # Far from 0 a relative tolerance would be one of the offset: there what counts is the distance to the mean.
         mean, spread = jnp.mean(initial.samples, axis=0), jnp.std(initial.samples, axis=0)
-        centre = jax.lax.stop_gradient(jnp.where(jnp.abs(mean) > _FAR * spread, mean, jnp.zeros_like(mean)))
-        offset = jnp.broadcast_to(centre, initial.samples.shape)
-        walls = tuple(None if wall is None else wall - centre for wall in equation.walls or (None, None))
-        saveat = times.t1[None] if times.saveat is None else jnp.concatenate([times.saveat, times.t1[None]])
-        solution = diffrax.diffeqsolve(
-            diffrax.ODETerm(lambda t, y, law: jax.vmap(lambda point: law.velocity(t, point))(y + offset)),
-            self.solver if equation.walls is None else Bounded(self.solver, StayingAtWalls(*walls)),
+        centre = jnp.where(jnp.abs(mean) > _FAR * spread, mean, jnp.zeros_like(mean))
+        largest = jnp.max(spread)
+        size = jnp.where(largest > 0, largest, jnp.max(jnp.abs(initial.samples)))
+        size = jnp.where(size > 0, size, jnp.ones_like(size))
+        problem = Trajectories(
+            self.solver,
+            self.rtol,
+            self.atol,
+            jax.lax.stop_gradient(size),
+            jax.lax.stop_gradient(jnp.broadcast_to(centre, initial.samples.shape)),
+            tuple(None if wall is None else wall - jax.lax.stop_gradient(centre) for wall in equation.walls or ()),
             times.t0,
             times.t1,
-            (times.t1 - times.t0) / _FIRST_STEPS,
-            initial.samples - offset,
-            equation,
-            saveat=diffrax.SaveAt(ts=saveat),
-            stepsize_controller=self._controller(equation, initial, times),
-            adjoint=options.adjoint.ode,
-            max_steps=options.max_steps,
-            throw=False,
-            progress_meter=diffrax.TqdmProgressMeter() if options.progress else diffrax.NoProgressMeter(),
+            options.max_steps,
+            options.progress,
         )
-        assert solution.ys is not None
-        paths = jax.vmap(lambda y: y + offset)(solution.ys)
+        start = initial.samples - problem.offset
+        positions, stats, result = options.adjoint.trajectories(problem, equation, start, save_times(times))
+        paths = jax.vmap(lambda y: y + problem.offset)(positions)
         # Between two steps the interpolant does not know of the walls, and what is at one is there exactly.
         for wall, shifted, beyond in zip(
-            equation.walls or (), walls, (jnp.less_equal, jnp.greater_equal), strict=False
+            equation.walls or (), problem.walls, (jnp.less_equal, jnp.greater_equal), strict=False
         ):
-            if wall is not None and shifted is not None:
-                paths = jnp.where(beyond(solution.ys, shifted), wall, paths)
-        counts = {"steps": "num_accepted_steps", "rejected_steps": "num_rejected_steps"}
-        stats = {name: jnp.asarray(solution.stats[count], jnp.int32) for name, count in counts.items()}
-        result = from_diffrax(solution.result, jnp.all(jnp.isfinite(paths[-1])))
+            if wall is not None:
+                paths = jnp.where(beyond(positions, shifted), wall, paths)
+        result = Result.where(
+            (result == Result.successful) & ~jnp.all(jnp.isfinite(paths[-1])), Result.not_finite, result
+        )
         saved = paths if times.saveat is None else paths[:-1]
         return Integrated(jax.vmap(Ensemble)(saved), Ensemble(paths[-1]), stats, result)
 
-    def _controller(
-        self, equation: AbstractBalanceLaw, initial: Ensemble, times: Times
-    ) -> diffrax.AbstractStepSizeController:
-        spread = jax.lax.stop_gradient(jnp.max(jnp.std(initial.samples, axis=0)))
-        size = jnp.where(spread > 0, spread, jnp.max(jnp.abs(initial.samples)))
-        size = jax.lax.stop_gradient(jnp.where(size > 0, size, jnp.ones_like(size)))
-        # A tolerance below the resolution of the type would reject every step.
-        eps = float(jnp.finfo(size.dtype).eps)
-        controller = diffrax.PIDController(
-            rtol=jnp.maximum(self.rtol, 10 * eps),
-            atol=jnp.maximum(self.atol, eps) * size,
-            # Where the field is singular or not finite no step is short enough: this ends the search for one.
-            dtmin=64 * eps * jnp.maximum(jnp.abs(times.t0), jnp.abs(times.t1)),
-            force_dtmin=False,
+
+class Trajectories(eqx.Module):
+    """The differential equations of all particles of a solve, in places relative to `offset`, and how to follow them.
+
+    Far from 0 a relative tolerance would be one of the offset: there what counts is the distance to the mean. `size` is
+    the unit of `atol`.
+    """
+
+    solver: diffrax.AbstractERK
+    rtol: Float[Array, ""]
+    atol: Float[Array, ""]
+    size: Float[Array, ""]
+    offset: Float[Array, "m *d"]
+    walls: tuple[Float[Array, ""] | None, ...]
+    t0: Float[Array, ""]
+    t1: Float[Array, ""]
+    max_steps: int | None = eqx.field(static=True)
+    progress: bool = eqx.field(static=True)
+
+    def rate(self, law: AbstractBalanceLaw, t: Float[Array, ""], y: Float[Array, "m *d"]) -> Float[Array, "m *d"]:
+        """The velocity of each particle."""
+        return jax.vmap(lambda point: law.velocity(t, point))(y + self.offset)
+
+    def between_walls(self, y: Float[Array, "m *d"]) -> Bool[Array, "m *d"]:
+        """Which particles are at no wall."""
+        inside = jnp.ones(y.shape, bool)
+        for wall, within in zip(self.walls, (jnp.greater, jnp.less), strict=False):
+            inside = inside if wall is None else inside & within(y, wall)
+        return inside
+
+    def controller(self, size: Float[Array, ""]) -> diffrax.AbstractStepSizeController:
+        """Steps within the tolerances for what is of that size."""
+        return controller(self.rtol, self.atol, size, self.t0, self.t1)
+
+    def follow(
+        self, law: AbstractBalanceLaw, start: Float[Array, "m *d"], ts: Float[Array, " k"], adjoint: Any
+    ) -> tuple[Float[Array, "k m *d"], dict[str, Array], Result]:
+        """Places at increasing times, the number of steps, and how it ended."""
+        jumps = breakpoints(law.field)
+        steps = self.controller(self.size)
+        steps = diffrax.ClipStepSizeController(steps, jump_ts=jnp.asarray(jumps, ts.dtype)) if jumps else steps
+        solution = diffrax.diffeqsolve(
+            diffrax.ODETerm(lambda t, y, law: self.rate(law, t, y)),
+            Bounded(self.solver, StayingAtWalls(*self.walls)) if self.walls else self.solver,
+            self.t0,
+            self.t1,
+            (self.t1 - self.t0) / _FIRST_STEPS,
+            start,
+            law,
+            saveat=diffrax.SaveAt(ts=ts),
+            stepsize_controller=steps,
+            adjoint=adjoint,
+            max_steps=self.max_steps,
+            throw=False,
+            progress_meter=diffrax.TqdmProgressMeter() if self.progress else diffrax.NoProgressMeter(),
         )
-        jumps = breakpoints(equation.field)
-        if not jumps:
-            return controller
-        return diffrax.ClipStepSizeController(controller, jump_ts=jnp.asarray(jumps, size.dtype))
+        assert solution.ys is not None
+        counts = {"steps": "num_accepted_steps", "rejected_steps": "num_rejected_steps"}
+        stats = {name: jnp.asarray(solution.stats[count], jnp.int32) for name, count in counts.items()}
+        return solution.ys, stats, from_diffrax(solution.result, jnp.ones((), bool))
 
 
 def check_ensemble(equation: AbstractBalanceLaw, initial: Ensemble) -> None:

@@ -2,31 +2,42 @@
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Real
 
-from .parameters import AbstractParameter
-
-
-def _is_parameter(node: Any) -> bool:
-    return isinstance(node, AbstractParameter)
-
-
-def _parameters(field: Any) -> list[AbstractParameter]:
-    return [node for node in jax.tree.leaves(field, is_leaf=_is_parameter) if _is_parameter(node)]
+from .parameters import is_parameter, parameters_in
+from .pieces import Piece, piece_around
 
 
 def breakpoints(field: Any) -> tuple[float, ...]:
     """The times, increasing, at which a parameter anywhere in the field jumps or has a kink, or that the field itself
     names."""
-    named = tuple(getattr(field, "breakpoints", ()))
-    return tuple(sorted({*named, *(t for parameter in _parameters(field) for t in parameter.breakpoints)}))
+    return tuple(sorted({*_named(field), *(t for parameter in parameters_in(field) for t in parameter.breakpoints)}))
 
 
 def frozen(field: Any, t: Real[ArrayLike, ""]) -> Any:
-    """The field with each piecewise-constant parameter replaced by its value on the layer that holds t."""
-    return jax.tree.map(lambda node: node.frozen(t) if _is_parameter(node) else node, field, is_leaf=_is_parameter)
+    """The field as it is between the two breakpoints around t: each piecewise-constant parameter replaced by its value
+    on the layer that holds t, and a field that names breakpoints of its own asked for times between them only."""
+    if _named(field):
+        return _OnPiece(field, piece_around(breakpoints(field), t))
+    return jax.tree.map(lambda node: node.frozen(t) if is_parameter(node) else node, field, is_leaf=is_parameter)
+
+
+class _OnPiece(eqx.Module):
+    field: Any
+    piece: Piece
+
+    def __call__(self, t: Real[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, "*d"]:
+        return self.field(self.piece(t), x)
+
+    def divergence(self, t: Real[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, "*points"]:
+        return divergence(self.field, self.piece(t), x)
+
+
+def _named(field: Any) -> tuple[float, ...]:
+    return tuple(getattr(field, "breakpoints", ()))
 
 
 def autonomous(field: Any) -> bool:

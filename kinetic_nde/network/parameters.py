@@ -14,6 +14,7 @@ from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, Real
 
 from .._values import as_floating, known, require
+from .pieces import Piece, piece_around
 
 
 class AbstractParameter(eqx.Module):
@@ -182,6 +183,9 @@ class FunctionOfTime(AbstractParameter):
 class ModuleOfTime(AbstractParameter):
     """Any `eqx.Module` called as `module(t)`: its arrays of floats are trained.
 
+    One that jumps or has a kink names these times in an attribute `breakpoints`; those of parameters that it holds are
+    found without.
+
     >>> class Decaying(eqx.Module):
     ...     start: Array
     ...
@@ -195,18 +199,40 @@ class ModuleOfTime(AbstractParameter):
 
     @property
     def breakpoints(self) -> tuple[float, ...]:
-        return tuple(getattr(self.module, "breakpoints", ()))
+        named = getattr(self.module, "breakpoints", None)
+        if named is not None:
+            return tuple(named)
+        return tuple(sorted({t for parameter in parameters_in(self.module) for t in parameter.breakpoints}))
 
     @property
     def autonomous(self) -> bool:
         return False
 
     def frozen(self, t: Real[ArrayLike, ""]) -> "AbstractParameter":
-        return self
+        # What the module does at a jump is its own affair: it is only asked inside the piece.
+        return ModuleOfTime(_OnPiece(self.module, piece_around(self.breakpoints, t))) if self.breakpoints else self
 
     def __call__(self, t: Real[ArrayLike, ""]) -> Float[Array, "*shape"]:
         module: Any = self.module
         return as_floating(module(t), "the value of a parameter")
+
+
+class _OnPiece(eqx.Module):
+    module: Any
+    piece: Piece
+
+    def __call__(self, t: Real[ArrayLike, ""]) -> Any:
+        return self.module(self.piece(t))
+
+
+def is_parameter(node: Any) -> bool:
+    """Whether a node of a tree is a parameter."""
+    return isinstance(node, AbstractParameter)
+
+
+def parameters_in(tree: Any) -> list[AbstractParameter]:
+    """The parameters anywhere in a tree, those that are held by others not counted."""
+    return [node for node in jax.tree.leaves(tree, is_leaf=is_parameter) if is_parameter(node)]
 
 
 def as_parameter(value: Any) -> AbstractParameter:

@@ -43,17 +43,6 @@ def upwind_state(
     return jnp.where(rightwards, left, right) + 0.5 * slope + curvature / 6
 
 
-def outflow(
-    positivity: bool, states: Float[Array, " faces"], padded: Float[Array, " padded"], wind: Wind, dt: Float[Array, ""]
-) -> Float[Array, " faces"]:
-    """The mass through each face in a time dt, divided by dx: local Lax-Friedrichs with the upwind states."""
-    amount = dt * wind.courant * states
-    if positivity:
-        upwind = jnp.where(wind.sign > 0, padded[1:-2], padded[2:-1])
-        amount = no_more_than_there_is(amount, wind.share * upwind)
-    return wind.sign * amount
-
-
 def upwind_flux(
     reconstruction: AbstractReconstruction,
     epsilon: float,
@@ -62,5 +51,8 @@ def upwind_flux(
     wind: Wind,
     dt: Float[Array, ""],
 ) -> Float[Array, " faces"]:
-    """`outflow` from the cell averages."""
-    return outflow(positivity, upwind_state(reconstruction, epsilon, padded, wind.sign), padded, wind, dt)
+    """The mass through each face in a time dt, divided by dx: local Lax-Friedrichs with the upwind states."""
+    amount = dt * wind.courant * upwind_state(reconstruction, epsilon, padded, wind.sign)
+    if positivity:
+        amount = no_more_than_there_is(amount, wind.share * jnp.where(wind.sign > 0, padded[1:-2], padded[2:-1]))
+    return wind.sign * amount

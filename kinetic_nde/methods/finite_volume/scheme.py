@@ -77,6 +77,7 @@ class FiniteVolume(AbstractMethod):
                 piece,
                 grid,
                 steady,
+                start,
                 end,
                 times,
                 options.max_steps,

@@ -1,7 +1,6 @@
 """The strong-stability-preserving Runge-Kutta method of third order."""
 
 from collections.abc import Callable
-from typing import Any
 
 from jaxtyping import Array, Float
 
@@ -9,16 +8,14 @@ from jaxtyping import Array, Float
 STAGES = (0.0, 1.0, 0.5)
 
 
-def step_ssprk3(
-    increment: Callable[[int, Array], tuple[Array, Any]], u: Float[Array, "*n"]
-) -> tuple[Float[Array, "*n"], tuple[Any, Any, Any]]:
+def step_ssprk3(increment: Callable[[int, Array], Array], u: Float[Array, "*n"]) -> Float[Array, "*n"]:
     """One step of Shu and Osher's scheme (doi:10.1016/0021-9991(88)90177-5), with `increment(stage, u)` = dt L(t +
-    STAGES[stage] dt, u) and anything else the stage is to be remembered by.
+    STAGES[stage] dt, u).
 
     Written with increments: u + (k1 + k2 + 4 k3) / 6 where the usual form takes convex combinations of states, whose
     weights 1/3 and 2/3 lose 2e-5 of the mass in 1000 steps of float32 (increments 6e-7).
     """
-    k1, first = increment(0, u)
-    k2, second = increment(1, u + k1)
-    k3, third = increment(2, u + 0.25 * (k1 + k2))
-    return u + (k1 + k2 + 4 * k3) * (1 / 6), (first, second, third)
+    k1 = increment(0, u)
+    k2 = increment(1, u + k1)
+    k3 = increment(2, u + 0.25 * (k1 + k2))
+    return u + (k1 + k2 + 4 * k3) * (1 / 6)

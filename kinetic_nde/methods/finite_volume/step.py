@@ -1,6 +1,5 @@
 """One step of the finite-volume method, and how long it is."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -15,7 +14,7 @@ from ...equations.balance_law import AbstractBalanceLaw
 from .. import progress
 from ..method import Times
 from .boundary import Wind, wind, with_ghosts
-from .flux import outflow, upwind_flux, upwind_state
+from .flux import upwind_flux
 from .ssprk3 import STAGES, step_ssprk3
 
 # Of a solve whose field depends on time.
@@ -32,6 +31,7 @@ class Span(NamedTuple):
     equation: AbstractBalanceLaw
     grid: Grid
     steady: Wind | None
+    start: Float[Array, ""]
     end: Float[Array, ""]
     times: Times
     max_steps: int | None
@@ -49,76 +49,23 @@ def more(span: Span, k: Array, clock: Clock) -> Array:
 
 def step(span: Span, k: Array, clock: Clock, state: Array) -> tuple[Clock, Array]:
     """One step from the clock's time; of length 0 for a member of a batch that is at the end already."""
-    clock, _, advance = _plan(span, k, clock)
-
-    def flux(always: Array, padded: Array, wind: Wind, dt: Array) -> tuple[Array, None]:
-        through = fenced(
-            always,
-            lambda padded, wind, dt: upwind_flux(
-                span.reconstruction, threshold(span.grid.cells), span.positivity, padded, wind, dt
-            ),
-            padded,
-            wind,
-            dt,
-        )
-        return through, None
-
-    return clock, advance(flux, state)[0]
-
-
-class Taken(NamedTuple):
-    """A step that was taken: when and how long, and the upwind states at the faces in its three stages."""
-
-    t: Float[Array, ""]
-    dt: Float[Array, ""]
-    states: tuple[Float[Array, " faces"], ...]
-
-
-def recorded_step(span: Span, k: Array, clock: Clock, state: Array) -> tuple[Clock, Array, Taken]:
-    """The same step, and what an adjoint has to know of it."""
-    after, dt, advance = _plan(span, k, clock)
-
-    def flux(always: Array, padded: Array, wind: Wind, dt: Array) -> tuple[Array, Array]:
-        # One result behind each fence: two would be computed in two loops.
-        states = fenced(
-            always,
-            lambda padded, wind: upwind_state(span.reconstruction, threshold(span.grid.cells), padded, wind.sign),
-            padded,
-            wind,
-        )
-        through = fenced(
-            always,
-            lambda states, padded, wind, dt: outflow(span.positivity, states, padded, wind, dt),
-            states,
-            padded,
-            wind,
-            dt,
-        )
-        return through, states
-
-    state, states = advance(flux, state)
-    return after, state, Taken(clock[0], dt, states)
-
-
-def _plan(span: Span, k: Array, clock: Clock) -> tuple[Clock, Array, Callable]:
-    """The clock after the next step, the length of the step, and how to take it with a given flux."""
     t, count = clock
     always = k >= 0
     left, dt, winds = _length(span, k, clock, always)
 
-    def advance(flux: Callable, state: Array) -> tuple[Array, tuple]:
-        def increment(stage: int, state: Array) -> tuple[Array, Array | None]:
-            through, states = flux(always, with_ghosts(state), winds[stage], dt)
-            return through[:-1] - through[1:], states
+    def flux(padded: Array, wind: Wind, dt: Array) -> Array:
+        return upwind_flux(span.reconstruction, threshold(span.grid.cells), span.positivity, padded, wind, dt)
 
-        return step_ssprk3(increment, state)
+    def increment(stage: int, state: Array) -> Array:
+        through = fenced(always, flux, with_ghosts(state), winds[stage], dt)
+        return through[:-1] - through[1:]
 
     # Steps too short to change t would go on for ever: NaN ends the loop and is reported as stalled.
     resolved = dt > jnp.finfo(t.dtype).eps * jnp.maximum(jnp.abs(t), jnp.abs(span.end))
     arrival = jnp.where(left <= 1, span.end, jnp.where(resolved, t + dt, jnp.full_like(t, jnp.nan)))
     going = more(span, k, clock)
     clock = (jnp.where(going, jax.lax.stop_gradient(arrival), t), count + going.astype(count.dtype))
-    return clock, dt, advance
+    return clock, step_ssprk3(increment, state)
 
 
 def _length(span: Span, k: Array, clock: Clock, always: Array) -> tuple[Array, Array, tuple[Wind, ...]]:

@@ -1,0 +1,38 @@
+"""Time between two jumps."""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Real
+
+from .._values import as_floating
+
+
+class Piece(NamedTuple):
+    """The times between two neighbouring breakpoints, without their ends."""
+
+    first: Float[Array, ""]
+    last: Float[Array, ""]
+
+    def __call__(self, t: Real[ArrayLike, ""]) -> Float[Array, ""]:
+        """The time of the piece that is nearest to t."""
+        t = as_floating(t, "t")
+        return jnp.clip(t, self.first.astype(t.dtype), self.last.astype(t.dtype))
+
+
+def piece_around(breakpoints: Any, t: Real[ArrayLike, ""]) -> Piece:
+    """The piece that holds t. Its ends are a few roundings inside, so that what is evaluated there is on one side of a
+    jump however the time of the jump was computed.
+
+    >>> piece = piece_around((0.0, 1.0, 2.5), 1.7)
+    >>> piece(0.2) > 1.0, piece(2.0), piece(9.0) < 2.5
+    (Array(True, dtype=bool), Array(2., dtype=float64), Array(True, dtype=bool))
+    """
+    t = as_floating(t, "t")
+    times = np.sort(np.asarray(breakpoints, dtype=float))
+    inside = 4 * float(jnp.finfo(t.dtype).eps) * (float(np.max(np.abs(times))) or 1.0)
+    far = float(jnp.finfo(t.dtype).max)
+    number = jnp.searchsorted(jnp.asarray(times, t.dtype), t, side="right")
+    ends = jnp.asarray([-far, *times, far], t.dtype)
+    return Piece(ends[number] + inside, ends[number + 1] - inside)

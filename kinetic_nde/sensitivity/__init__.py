@@ -1,0 +1,1 @@
+"""What a solve is asked to match, and how its parameters change the answer."""

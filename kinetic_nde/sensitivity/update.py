@@ -1,0 +1,125 @@
+"""One update of retraining, compiled: the loss with its gradient, and what an optimiser makes of it."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+from .._values import as_floating
+from ..adjoints.adjoint import AbstractAdjoint, ForwardMode
+from ..methods.method import AbstractMethod
+from ..methods.result import Result
+from ..solve import solve
+from .metric import l2_gradient, l2_norm
+
+
+class Problem(eqx.Module):
+    """The loss of the distribution at t1 as a function of the trainable arrays of the field.
+
+    `equation.field` is the part of the field that is not trained. A solve that fails gives NaN and its `Result`.
+    `ValueError` for a loss that is not one number.
+    """
+
+    equation: Any
+    initial: Any
+    loss: Any
+    t0: Float[Array, ""]
+    t1: Float[Array, ""]
+    method: AbstractMethod | None
+    adjoint: AbstractAdjoint
+    max_steps: int | None = eqx.field(static=True)
+    l2_metric: bool = eqx.field(static=True)
+
+    def __call__(self, parameters: Any) -> tuple[Float[Array, ""], Result]:
+        field = eqx.combine(parameters, self.equation.field)
+        solution = solve(
+            eqx.tree_at(lambda law: law.field, self.equation, field),
+            self.initial,
+            t1=self.t1,
+            t0=self.t0,
+            method=self.method,
+            adjoint=self.adjoint,
+            max_steps=self.max_steps,
+            throw=False,
+        )
+        value = as_number(self.loss(solution.final))
+        return jnp.where(solution.result == Result.successful, value, jnp.nan), solution.result
+
+
+def as_number(value: Any) -> Float[Array, ""]:
+    """What a loss gave, `ValueError` if it is not one number."""
+    value = as_floating(value, "what the loss gives")
+    if value.shape != ():
+        raise ValueError(f"a loss must give one number, got shape {value.shape}")
+    return value
+
+
+def reverse_mode(function: Callable[[Any], tuple[Array, Any]], adjoint: AbstractAdjoint) -> Callable[[Any], Any]:
+    """`function`, a number and something else of parameters, so that `jax.grad` works for every adjoint: through a
+    `ForwardMode` one tangent for each parameter travels along."""
+    if not isinstance(adjoint, ForwardMode):
+        return function
+
+    @jax.custom_vjp
+    def wrapped(parameters: Any) -> tuple[Array, Any]:
+        return function(parameters)
+
+    def forward(parameters: Any) -> tuple[tuple[Array, Any], tuple[Any, Any]]:
+        return function(parameters), (parameters, jax.jacfwd(lambda arrays: function(arrays)[0])(parameters))
+
+    def backward(residuals: tuple[Any, Any], cotangents: tuple[Array, Any]) -> tuple[Any]:
+        like, slopes = residuals
+        return (jax.tree.map(lambda leaf, slope: (cotangents[0] * slope).astype(leaf.dtype), like, slopes),)
+
+    wrapped.defvjp(forward, backward)
+    return wrapped
+
+
+@eqx.filter_jit
+def evaluate(problem: Problem, parameters: Any) -> tuple[Array, Any, Array, Result]:
+    """D, dD/dtheta, the norm of the gradient in L2(t0, t1), and how the solve ended."""
+    function = reverse_mode(problem, problem.adjoint)
+    (value, result), slope = jax.value_and_grad(function, has_aux=True)(parameters)
+    return value, slope, l2_norm(slope, l2_gradient(slope, problem.t0, problem.t1)), result
+
+
+@eqx.filter_jit
+def advance(
+    problem: Problem, optimizer: optax.GradientTransformation, parameters: Any, state: Any, slope: Any, value: Array
+) -> tuple[Any, Any, Array]:
+    """The parameters after an update, the optimiser's state, and the sum over the trainable arrays of
+    |theta^{k+1} - theta^k|."""
+    function = reverse_mode(problem, problem.adjoint)
+    with as_optax_expects():
+        updates, state = optax.with_extra_args_support(optimizer).update(
+            l2_gradient(slope, problem.t0, problem.t1) if problem.l2_metric else slope,
+            state,
+            parameters,
+            # What a line search needs: the loss along the update, and its true slope, not that in another metric.
+            value=value,
+            grad=slope,
+            value_fn=lambda arrays: function(arrays)[0],
+        )
+        after = optax.apply_updates(parameters, updates)
+    moved = jax.tree.map(lambda old, new: jnp.sqrt(jnp.sum((new - old) ** 2)).astype(value.dtype), parameters, after)
+    return after, strong(state), jnp.asarray(sum(jax.tree.leaves(moved)))
+
+
+@contextlib.contextmanager
+def as_optax_expects() -> Iterator[None]:
+    """JAX's usual promotion of types and ranks, which optax counts on, also where a program has forbidden it."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
+
+
+def strong(state: Any) -> Any:
+    """The tree with strongly typed arrays: an optimiser starts from weakly typed numbers, and the next update would
+    compile again."""
+    return jax.tree.map(
+        lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype) if isinstance(leaf, jax.Array) else leaf, state
+    )
