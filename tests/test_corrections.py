@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.stats import norm
 
 import kinetic_nde as kn
 
@@ -26,6 +27,16 @@ def test_the_generalised_gamma_drift_attracts_to_its_scale_and_the_printed_one_r
 
     zero = act.c * act.delta ** (1 / act.delta)
     assert abs(float(printed(jnp.array(zero)))) < 1e-15 < float(jax.grad(printed)(zero))
+
+
+def test_mass_goes_to_all_attracting_zeros_of_the_activation():
+    start = kn.Density.gaussian(0.25, 0.5, kn.Grid(-4.0, 4.0, 201))
+    final = kn.solve(kn.MeanField(kn.SimResNet(1.0, 0.0, kn.GrowingCosine())), start, t1=6.0).final
+    left, between, right = (
+        float(final.cdf(high) - final.cdf(low))
+        for low, high in ((-np.pi / 2 - 0.2, -np.pi / 2 + 0.2), (-0.5, 0.5), (np.pi / 2 - 0.2, np.pi / 2 + 0.2))
+    )
+    assert between < 1e-2 and abs(left - norm.cdf(-0.5)) < 1e-2 and abs(right - norm.cdf(0.5)) < 1e-2
 
 
 def test_relu_freezes_all_mass_on_the_dead_half_line():

@@ -2,6 +2,7 @@
 
 import functools
 
+import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -107,7 +108,7 @@ def test_far_from_zero_the_same_digits_are_right():
     "field", [lambda t, x: x / (x - x), lambda t, x: x * x, lambda t, x: jnp.sqrt(x), lambda t, x: -1 / x]
 )
 def test_a_singular_field_ends_in_a_result_and_not_never(field):
-    solution = kn.solve(kn.MeanField(field), kn.Ensemble([-1.0, 1.0, 2.0]), t1=2.5, throw=False)
+    solution = kn.solve(kn.MeanField(field), kn.Ensemble([-1.0, 0.0, 1.0, 2.0]), t1=2.5, throw=False)
     assert solution.result == kn.Result.not_finite and "no longer finite" in solution.message
 
 
@@ -147,6 +148,20 @@ def test_gradients_through_particles():
     np.testing.assert_allclose(reverse, central, rtol=1e-5)
 
 
+def test_gradients_past_walls():
+    """v = 0.7 x + b until t = 1, back again from there: particles reach both walls, and one comes to neither."""
+
+    @functools.partial(jax.jit, static_argnums=1)
+    def loss(p, adjoint):
+        net = kn.SimResNet(kn.PiecewiseConstant([0.0, 1.0], [0.7, -1.1]), p, kn.Identity())
+        equation = kn.MeanField(net, (-1.0, 1.0))
+        return kn.solve(equation, kn.Ensemble([-0.9, 0.1, 0.5, 0.8]), t1=1.5, adjoint=adjoint).final.energy
+
+    central = (loss(0.2 + 1e-5, kn.CheckpointAdjoint()) - loss(0.2 - 1e-5, kn.CheckpointAdjoint())) / 2e-5
+    np.testing.assert_allclose(jax.grad(loss)(0.2, kn.CheckpointAdjoint()), central, rtol=1e-5)
+    np.testing.assert_allclose(jax.jacfwd(loss)(0.2, kn.ForwardMode()), central, rtol=1e-5)
+
+
 def test_bad_input():
     net = kn.SimResNet(1.0, 0.0, kn.Tanh())
     with pytest.raises(ValueError, match="beyond the wall at 1"):
@@ -156,5 +171,12 @@ def test_bad_input():
     plane = kn.SimResNet(np.eye(2), 0.0, kn.Tanh())
     with pytest.raises(ValueError, match="for one dimension"):
         kn.solve(kn.MeanField(plane, (-1.0, 1.0)), kn.Ensemble(np.zeros((3, 2))), t1=1.0)
-    with pytest.raises(ValueError, match="rtol must be positive"):
-        kn.Particles(rtol=0.0)
+    for name, value in (("rtol", 0.0), ("atol", -1.0), ("rtol", np.inf), ("atol", np.nan)):
+        with pytest.raises(ValueError, match=f"{name} must be positive"):
+            kn.Particles(**{name: value})
+    with pytest.raises(ValueError, match="rtol must be a number"):
+        kn.Particles(rtol=np.array([1e-8, 1e-9]))
+    with pytest.raises(TypeError, match=r"did you mean diffrax.Tsit5\(\)"):
+        kn.Particles(solver=diffrax.Tsit5)
+    with pytest.raises(TypeError, match="error estimate"):
+        kn.Particles(solver=diffrax.Euler())

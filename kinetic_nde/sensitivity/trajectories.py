@@ -99,7 +99,9 @@ def _backward(merge: Any, kept: int, residuals: tuple, cotangents: tuple) -> tup
 _followed.defvjp(_forward, _backward)
 
 
-def _carried(problem: Trajectories, rate: Any, piece: Any, state: tuple, begin: Array, end: Array) -> tuple[Any, Bool]:
+def _carried(
+    problem: Trajectories, rate: Any, piece: Any, state: tuple, begin: Array, end: Array
+) -> tuple[Any, Bool[Array, ""]]:
     """The state at `begin` from that at `end`, positions and cotangents both with the tolerances of the particles."""
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(rate),
