@@ -8,10 +8,10 @@ from pathlib import Path
 
 import jax
 
-from . import figure3, figure4, figure7
+from . import figure3, figure4, figure7, figure8
 from .numbers import Number, table
 
-EXPERIMENTS = {"figure3": figure3, "figure4": figure4, "figure7": figure7}
+EXPERIMENTS = {"figure3": figure3, "figure4": figure4, "figure7": figure7, "figure8": figure8}
 
 
 def run(arguments: list[str] | None = None) -> int:

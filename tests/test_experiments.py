@@ -9,14 +9,18 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
 
+import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
+import optax
 import pytest
+from scipy.integrate import solve_ivp
 
-from experiments import __main__ as program, figure4
+import kinetic_nde as kn
+from experiments import __main__ as program, figure4, figure8
 from experiments.numbers import Number, table
 
-NAMES = ["figure3", "figure4", "figure7"]
+NAMES = ["figure3", "figure4", "figure7", "figure8"]
 
 
 def rows(report: str) -> list[list[str]]:
@@ -41,8 +45,8 @@ def test_a_quick_run_of_all_is_within_tolerance(quick):
     assert code == 0
     assert {path.name for path in out.iterdir()} == {"report.md", "table1.csv", *(f"{name}.png" for name in NAMES)}
     lines = printed.splitlines()
-    assert [line.split()[:2] for line in lines[:3]] == [[f"[{k}/3]", name] for k, name in enumerate(NAMES, start=1)]
-    assert all("all within tolerance" in line for line in lines[:3])
+    assert [line.split()[:2] for line in lines[:4]] == [[f"[{k}/4]", name] for k, name in enumerate(NAMES, start=1)]
+    assert all("all within tolerance" in line for line in lines[:4])
 
 
 def test_the_pictures_are_pictures(quick):
@@ -62,7 +66,7 @@ def test_the_report_has_every_number_with_its_verdict(quick):
     assert {row[5] for row in found} == {"yes", ""}
     for quantity in ("smallest cell average, in units of the largest", "mass drift"):
         verdicts = [row[5] for row in found if row[0] == quantity]
-        assert verdicts == ["yes"] * 3
+        assert verdicts == ["yes"] * 4
 
 
 def test_the_classes_of_table_1_are_the_sides_of_5(quick):
@@ -85,6 +89,65 @@ def test_the_exact_masses_of_figure_4():
     # What comes into the last cell is the flux g v at its left face; nothing leaves through the wall.
     rate = (figure4.exact_masses(faces, 1e-6)[-1] - figure4.exact_masses(faces, 0.0)[-1]) / 1e-6
     assert rate == pytest.approx(np.tanh(2.99) / 6, rel=1e-4)
+
+
+def test_the_closed_forms_of_figure_8_are_those_of_the_package():
+    for w, b in ((-0.3, 0.7), (-0.8, 1.1), (0.2, -0.4)):
+        mean, std = figure8.exact_mean_and_std(jnp.array([w, b]))
+        # The field is linear: the mean goes where the point 1 goes, and the point 2 stays one standard deviation off.
+        path = solve_ivp(lambda t, x, w=w, b=b: w * x + b, (0.0, figure8.T1), [1.0, 2.0], rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(path.y[:, -1], [mean, mean + std], rtol=1e-6)
+    parameters = jnp.array([-0.3, 0.7])
+    mean, std = figure8.exact_mean_and_std(parameters)
+    grid = kn.Grid(-4.0, 6.0, 800)
+    g, h = kn.Density.gaussian(mean, std, grid), kn.Density.dirac(figure8.TARGET, grid)
+    smoothed = kn.SmoothedL2Loss(h, figure8.BANDWIDTH)(g)
+    np.testing.assert_allclose(figure8.smoothed_loss(parameters), smoothed, rtol=1e-3)
+    transport = kn.WassersteinLoss(kn.Ensemble([figure8.TARGET]))(g)
+    np.testing.assert_allclose(figure8.wasserstein_loss(parameters), transport, rtol=1e-4)
+
+
+def test_the_exact_updates_of_figure_8_are_the_stated_ones():
+    sgd = optax.sgd(figure8.GAMMA)
+    means = figure8.exact_updates(figure8.smoothed_loss, sgd, 3)[:, 2]
+    np.testing.assert_allclose(means, [1.0, *figure8.STATED], atol=5e-4)
+    undivided = figure8.exact_updates(figure8.smoothed_loss, sgd, 3, divided=False)[:, 2]
+    np.testing.assert_allclose(undivided, [1.0, *figure8.UNDIVIDED], atol=5e-3)
+    # Why Adam's memory is shortened.
+    swings = {
+        b1: np.abs(figure8.exact_updates(figure8.wasserstein_loss, optax.adam(0.05, b1=b1), 60)[:, 2] - 2)
+        for b1 in (0.5, 0.9)
+    }
+    assert swings[0.5][20:].max() < 0.005 < 0.05 < swings[0.9][20:].max()
+
+
+@pytest.fixture(scope="module")
+def retrained(quick):
+    """The numbers of figure 8: computed, tolerance and verdict by name."""
+    report = (quick[1] / "report.md").read_text().partition("## figure8")[2]
+    return {row[0]: (float(row[1]), row[4], row[5]) for row in rows(report)}
+
+
+def test_retraining_reaches_the_new_target_by_losses_that_feel_where_it_is(retrained):
+    assert figure8.QUICK["cells"] >= 400
+    for k, stated in enumerate((1.215, 1.535, 1.950), start=1):
+        mean, tolerance, verdict = retrained[f"{figure8.SMOOTHED}: mean after update {k}, as stated"]
+        assert abs(mean - stated) <= 0.02
+        assert (tolerance, verdict) == ("0.02", "yes")
+    last = [mean for name, (mean, *_) in retrained.items() if name.startswith(f"{figure8.WASSERSTEIN}: mean after")]
+    assert last == [pytest.approx(2.0, abs=0.02)]
+
+
+def test_retraining_as_printed_does_not_work(retrained):
+    """The gradient knows nothing of the target, and after one step all mass is gone and nothing is left to descend."""
+    computed = {name.partition(": ")[2]: row[0] for name, row in retrained.items() if name.startswith(figure8.PRINTED)}
+    assert computed["dD/dw at the start; exact: without a grid"] < -1
+    assert abs(computed["dD/db at the start, in units of dD/dw"]) < 1e-6
+    assert computed["change of the gradient by a target at 0, in units of dD/dw"] < 1e-6
+    for k in (1, 2):
+        assert computed[f"mass on the grid after update {k}"] < 0.01
+        assert computed[f"norm of the gradient after update {k}"] < 1e-3
+        assert abs(computed[f"mean after update {k}, by the flow map"] - 2) > 1
 
 
 def test_numbers_judge_themselves():
@@ -144,7 +207,7 @@ def test_an_unknown_name_ends_in_2_with_the_names_in_one_line(tmp_path):
     command = [sys.executable, "-m", "experiments", "figure3", "figure5", "--out", str(tmp_path / "none")]
     done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: unknown experiment figure5; there are: figure3, figure4, figure7\n"
+    assert done.stderr == "error: unknown experiment figure5; there are: figure3, figure4, figure7, figure8\n"
     assert not (tmp_path / "none").exists()
 
 

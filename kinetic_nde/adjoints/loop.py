@@ -14,6 +14,10 @@ from .lockstep import any_member
 
 Tree = Any
 
+# States stored between two stored states while the steps between them are reversed. Buffers are made for every segment,
+# which costs less than to carry them through all loops.
+_INNER = 32
+
 
 class TimeLoop(NamedTuple):
     """A loop `while more(args, k, clock): clock, state = step(args, k, clock, state)` for k = 0, 1, ...
@@ -85,12 +89,12 @@ def run_checkpointed(
     args: Tree,
     reversal: Callable[[TimeLoop, Tree, tuple[Tree, Tree], Tree], Sweep] = autodiff,
 ) -> tuple[Tree, Tree]:
-    """The same loop with a reverse-mode derivative that stores `slots` states on the way, and up to twice as many while
-    it goes back.
+    """The same loop with a reverse-mode derivative that stores `slots` states on the way, and twice 32 more while it
+    goes back.
 
     The number of steps need not be known: whenever the store is full, every second state is dropped and the distance
-    between stored states doubles. Up to `slots` steps are computed once, up to slots^2 twice (again from the stored
-    state), up to slots^3 / 2 three times, and there is no limit. `reversal(loop, args, final, cotangent)`, with the last
+    between stored states doubles. Up to `slots` steps are computed once, up to 32 slots twice (again from the
+    stored state), up to 32^2 slots three times, and there is no limit. `reversal(loop, args, final, cotangent)`, with the last
     (clock, state) and the cotangent of that state, says what is done on the way back; it is static, as are the functions
     of the loop.
     """
@@ -158,40 +162,41 @@ def _forward(
 def _backward(loop: TimeLoop, slots: int, reversal: Callable, residuals: tuple, cotangents: tuple) -> tuple:
     store, count, final, args = residuals
     sweep: Sweep = reversal(args, final, cotangents[1])
+    inner = min(slots, _INNER)
 
     def advance(steps: Array, k: Array, entry: tuple) -> tuple:
         """`entry` after that many steps, the first of which has number k."""
         return lax.fori_loop(0, steps, lambda i, entry: loop.step(args, k + i, *entry), entry)
 
-    def segment(done: Array, carried: tuple) -> tuple:
-        """Between two stored states: cut into runs of `slots` steps, the state at whose starts is kept where those
+    def segment(done: Array, carry: Tree) -> Tree:
+        """Between two stored states: cut into runs of `inner` steps, the state at whose starts is kept where those
         fit."""
-        carry, starts, entries = carried
         index = (count - 1) // store.stride - done
         first = index * store.stride
         length = jnp.minimum(store.stride, count - first)
-        runs = (length + slots - 1) // slots
-        apart = (runs + slots - 1) // slots
+        runs = (length + inner - 1) // inner
+        apart = (runs + inner - 1) // inner
 
         def keep(i: Array, kept: tuple) -> tuple:
             entry, starts = kept
-            entry = advance(jnp.asarray(slots, jnp.int32), first + (i - 1) * slots, entry)
+            entry = advance(jnp.asarray(inner, jnp.int32), first + (i - 1) * inner, entry)
             return entry, _write(starts, i, apart, entry)
 
         start = _read(store.entries, index)
-        _, starts = lax.fori_loop(1, runs, keep, (start, _write(starts, jnp.zeros((), jnp.int32), apart, start)))
+        _, starts = lax.fori_loop(
+            1, runs, keep, (start, _write(_buffer(start, inner), jnp.zeros((), jnp.int32), apart, start))
+        )
 
-        def reverse(done: Array, carried: tuple) -> tuple:
+        def reverse(done: Array, carry: Tree) -> Tree:
             i = runs - 1 - done
             slot = i // apart
-            entry = advance((i - slot * apart) * slots, first + slot * apart * slots, _read(starts, slot))
-            return run_back(first + i * slots, jnp.minimum(slots, length - i * slots), entry, *carried)
+            entry = advance((i - slot * apart) * inner, first + slot * apart * inner, _read(starts, slot))
+            return run_back(first + i * inner, jnp.minimum(inner, length - i * inner), entry, carry)
 
-        carry, entries = lax.fori_loop(0, runs, reverse, (carry, entries))
-        return carry, starts, entries
+        return lax.fori_loop(0, runs, reverse, carry)
 
-    def run_back(first: Array, steps: Array, entry: tuple, carry: Tree, entries: Tree) -> tuple:
-        """At most `slots` steps: forward with all states kept, and back over them."""
+    def run_back(first: Array, steps: Array, entry: tuple, carry: Tree) -> Tree:
+        """At most `inner` steps: forward with all states kept, and back over them."""
 
         def fill(i: Array, filled: tuple) -> tuple:
             entry, entries = filled
@@ -199,18 +204,16 @@ def _backward(loop: TimeLoop, slots: int, reversal: Callable, residuals: tuple, 
             return entry, _write(entries, i, one, entry)
 
         one = jnp.ones((), jnp.int32)
-        _, entries = lax.fori_loop(1, steps, fill, (entry, _write(entries, 0 * one, one, entry)))
+        _, entries = lax.fori_loop(1, steps, fill, (entry, _write(_buffer(entry, inner), 0 * one, one, entry)))
 
         def back(done: Array, carry: Tree) -> Tree:
             i = steps - 1 - done
             return sweep.back(first + i, _read(entries, i), carry)
 
-        return lax.fori_loop(0, steps, back, carry), entries
+        return lax.fori_loop(0, steps, back, carry)
 
-    # Made once: to fill them with zeros in every segment takes as long as a third of its steps.
-    buffers = _buffer(final, slots), _buffer(final, slots)
     segments = (count + store.stride - 1) // store.stride
-    ct_state, ct_args = sweep.finish(lax.fori_loop(0, segments, segment, (sweep.carry, *buffers))[0])
+    ct_state, ct_args = sweep.finish(lax.fori_loop(0, segments, segment, sweep.carry))
     return None, ct_state, eqx.filter(ct_args, eqx.is_inexact_array), None
 
 

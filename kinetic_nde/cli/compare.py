@@ -1,7 +1,7 @@
 """Whether two columns of measurements are samples of one distribution."""
 
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -52,7 +52,7 @@ def compare(old: np.ndarray, new: np.ndarray, level: float = 0.05, seed: int = 0
     with warnings.catch_warnings():  # where the exact one overflows it says that it takes the other
         warnings.simplefilter("ignore", RuntimeWarning)
         method = "exact" if old.size * new.size <= _EXACT else "asymp"
-        test = stats.ks_2samp(old, new, method=method)
+        test: Any = stats.ks_2samp(old, new, method=method)
     both = np.concatenate([old, new])
     order = np.argsort(both, kind="stable")
     unit = float(np.max(both) - np.min(both))

@@ -3,20 +3,18 @@
 import csv
 import json
 import math
-import warnings
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
 from ..plotting import figure, plot_evolution, plot_histogram, plot_trajectories, style
 from .classify import CELLS, Classification
+from .words import counted, label_of, save, to_a_thousandth
 
 NAMES = ("classification.png", "classes.csv", "report.json")
 _NOTICED = 0.05  # difference in mass between the two descriptions
-_LONGEST = 40  # characters of a column's name in the picture
 
 
 def write(folder: Path, found: Classification, file: str, column: str, dropped: int = 0) -> None:
@@ -47,12 +45,7 @@ def write(folder: Path, found: Classification, file: str, column: str, dropped: 
         writer.writerows(zip(map(_exact, found.values.tolist()), found.classes.tolist(), strict=True))
     text = json.dumps(report(found, file, column, dropped), indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "report.json").write_text(text + "\n", encoding="utf-8")
-    drawing = draw(found, column)
-    with style(), warnings.catch_warnings():  # the style knows how fine the picture is to be
-        # The name of a column may be in a script that the font does not have.
-        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
-        drawing.savefig(folder / "classification.png")
-    plt.close(drawing)
+    save(draw(found, column), folder / "classification.png")
 
 
 def report(found: Classification, file: str, column: str, dropped: int = 0) -> dict[str, Any]:
@@ -103,19 +96,19 @@ def summary(found: Classification, file: str, column: str, dropped: int = 0) -> 
     width = float(np.ptp(found.values)) / CELLS
     left_out = f", {dropped} without a value left out" if dropped else ""
     lines = [
-        f"{_counted(found.values.size)} of {column} in {file}{left_out}",
+        f"{counted(found.values.size)} of {column} in {file}{left_out}",
         f"threshold  {shown(found, found.threshold)}: {found.how}",
     ]
     for k, (particles, density) in enumerate(zip(found.particles, found.density, strict=True)):
         count = int((found.classes == k).sum())
         place = shown(found, particles.position)
         lines.append(
-            f"class {k}    {_counted(count)}, mass {particles.mass:.4f} (density: {density.mass:.4f}), cluster at {place}"
+            f"class {k}    {counted(count)}, mass {particles.mass:.4f} (density: {density.mass:.4f}), cluster at {place}"
         )
     if found.undecided:
-        lines.append(f"note       {_counted(found.undecided)} exactly at the threshold: nothing moves there; class 1")
+        lines.append(f"note       {counted(found.undecided)} exactly at the threshold: nothing moves there; class 1")
     if found.moving:
-        lines.append(f"note       {_counted(found.moving)} not yet at the smallest or the largest at t1 = {found.t1:g}")
+        lines.append(f"note       {counted(found.moving)} not yet at the smallest or the largest at t1 = {found.t1:g}")
     undecided = found.undecided / found.values.size
     if abs(found.particles[0].mass - found.density[0].mass) > _NOTICED + undecided:
         widths = f"cells {shown(found, width)}, kernels {shown(found, found.bandwidth)} wide"
@@ -125,13 +118,9 @@ def summary(found: Classification, file: str, column: str, dropped: int = 0) -> 
     return "\n".join(lines)
 
 
-def _counted(count: int) -> str:
-    return f"{count} measurement" + ("" if count == 1 else "s")
-
-
 def draw(found: Classification, column: str) -> Figure:
     """The measurements and their density, their paths, and the density at several times; the threshold in each."""
-    name = _label(column)
+    name = label_of(column)
     drawing, (histogram, paths, evolution) = figure(columns=2, panels=3, height=2.5)
     plot_histogram(found.values, found.initial, histogram, bins=_bins(found.values), xlabel=name)
     plot_trajectories(found.paths, paths, xlabel="time t (standardised)", ylabel=name)
@@ -153,13 +142,6 @@ def _bins(values: np.ndarray) -> int:
     return max(5, min(math.ceil(math.sqrt(values.size)), np.unique(values).size, 40))
 
 
-def _label(column: str) -> str:
-    """A column's name as it stands: not too long, and no formula."""
-    name = " ".join(column.split())
-    name = name if len(name) <= _LONGEST else name[: _LONGEST - 3] + "..."
-    return name.replace("$", r"\$")
-
-
 def _exact(value: float) -> str:
     """All digits that tell the number from its neighbours; integers without a point."""
     return repr(value).removesuffix(".0")
@@ -167,8 +149,5 @@ def _exact(value: float) -> str:
 
 def shown(found: Classification, x: float | None) -> str:
     """A number in the units of the file, to a thousandth of the spread."""
-    if x is None:
-        return "nowhere"
-    size = max(abs(float(found.values.min())), abs(float(found.values.max())))
-    digits = 4 + max(0, math.ceil(math.log10(size / found.scale)))
-    return f"{x:.{min(digits, 17)}g}"
+    largest = max(abs(float(found.values.min())), abs(float(found.values.max())))
+    return to_a_thousandth(x, largest, found.scale)

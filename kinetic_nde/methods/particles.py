@@ -6,7 +6,7 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, ArrayLike, Bool, Float, Real
 
 from .._values import require
 from ..distributions.ensemble import Ensemble
@@ -72,7 +72,7 @@ class Particles(AbstractMethod):
         for wall, shifted, beyond in zip(
             equation.walls or (), problem.walls, (jnp.less_equal, jnp.greater_equal), strict=False
         ):
-            if wall is not None:
+            if wall is not None and shifted is not None:
                 paths = jnp.where(beyond(positions, shifted), wall, paths)
         result = Result.where(
             (result == Result.successful) & ~jnp.all(jnp.isfinite(paths[-1])), Result.not_finite, result
@@ -99,7 +99,7 @@ class Trajectories(eqx.Module):
     max_steps: int | None = eqx.field(static=True)
     progress: bool = eqx.field(static=True)
 
-    def rate(self, law: AbstractBalanceLaw, t: Float[Array, ""], y: Float[Array, "m *d"]) -> Float[Array, "m *d"]:
+    def rate(self, law: AbstractBalanceLaw, t: Real[ArrayLike, ""], y: Float[Array, "m *d"]) -> Float[Array, "m *d"]:
         """The velocity of each particle."""
         return jax.vmap(lambda point: law.velocity(t, point))(y + self.offset)
 
@@ -110,7 +110,7 @@ class Trajectories(eqx.Module):
             inside = inside if wall is None else inside & within(y, wall)
         return inside
 
-    def controller(self, size: Float[Array, ""]) -> diffrax.AbstractStepSizeController:
+    def controller(self, size: Float[Array, ""]) -> diffrax.PIDController:
         """Steps within the tolerances for what is of that size."""
         return controller(self.rtol, self.atol, size, self.t0, self.t1)
 
@@ -119,8 +119,9 @@ class Trajectories(eqx.Module):
     ) -> tuple[Float[Array, "k m *d"], dict[str, Array], Result]:
         """Places at increasing times, the number of steps, and how it ended."""
         jumps = breakpoints(law.field)
-        steps = self.controller(self.size)
-        steps = diffrax.ClipStepSizeController(steps, jump_ts=jnp.asarray(jumps, ts.dtype)) if jumps else steps
+        steps: diffrax.AbstractStepSizeController = self.controller(self.size)
+        if jumps:
+            steps = diffrax.ClipStepSizeController(self.controller(self.size), jump_ts=jnp.asarray(jumps, ts.dtype))
         solution = diffrax.diffeqsolve(
             diffrax.ODETerm(lambda t, y, law: self.rate(law, t, y)),
             Bounded(self.solver, StayingAtWalls(*self.walls)) if self.walls else self.solver,

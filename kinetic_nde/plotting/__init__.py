@@ -8,3 +8,4 @@ from .histogram import plot_histogram as plot_histogram
 from .moments import plot_moments as plot_moments
 from .style import figure as figure, style as style
 from .trajectories import plot_trajectories as plot_trajectories
+from .updates import plot_updates as plot_updates

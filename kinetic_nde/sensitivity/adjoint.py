@@ -9,7 +9,7 @@ from ..adjoints.loop import TimeLoop, Tree, run_checkpointed
 from .trajectories import followed
 from .transport import panels, transport
 
-_STATES = 256
+_STATES = 192
 _POSITIONS = 64
 
 
@@ -25,9 +25,10 @@ class TransportAdjoint(AbstractAdjoint):
     averages or samples; grid and walls get zeros.
 
     - Cost: 1.5 to 2.5 forward solves, whatever the number of parameters.
-    - Memory: `checkpoints` states along the solve (256 for a density, 64 for an ensemble), and twice as many more where
-      a density needs more than 2048 steps; a span between save times or breakpoints keeps its own.
-    - Recommended: smooth densities and losses, for which it agrees with autodiff to third order in dx, and many steps.
+    - Memory: `checkpoints` states along the solve (192 for a density, 64 for an ensemble), and 64 more where a density
+      needs more than 1536 steps; a span between save times or breakpoints keeps its own.
+    - Recommended: smooth densities and losses, for which it agrees with autodiff to third order in dx, and many steps; to
+      first order where mass that matters to the loss leaves through an open end.
     - Not recommended: where the gradient must be that of the numbers that `solve` returns, to round-off
       (`CheckpointAdjoint`). Where a density collapses to a few cells, or v turns inside a steep region, the two do not
       converge to each other: the scheme that is differentiated there feels where the mass sits in its cell, the equation

@@ -74,9 +74,8 @@ def carried_change(
     padded = jnp.concatenate([nothing, before[None], adjoint, after[None], nothing])
 
     def carried(padded: Array, sign: Array, base: Array, gain: Array, inflow: Array) -> Array:
-        upwind = jnp.where(sign > 0, padded[1:-2], padded[2:-1])
-        state = upwind_state(span.reconstruction, threshold(span.grid.cells), padded, sign)
-        return base * upwind + gain * (state - upwind) + inflow
+        upwind, rest = upwind_state(span.reconstruction, threshold(span.grid.cells), padded, sign)
+        return base * upwind + gain * rest + inflow
 
     def change(through: Array, padded: Array, divergence: Array, bend: Array, dt: Array) -> Array:
         source = divergence * padded[2:-2] + bend * 0.5 * (padded[3:-1] - padded[1:-3])

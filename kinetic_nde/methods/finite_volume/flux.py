@@ -28,8 +28,8 @@ def upwind_state(
     epsilon: float,
     padded: Float[Array, " padded"],
     sign: Float[Array, " faces"],
-) -> Float[Array, " faces"]:
-    """The value at each face of the parabola of its upwind cell.
+) -> tuple[Float[Array, " faces"], Float[Array, " faces"]]:
+    """The average of the upwind cell of each face, and by how much its parabola differs from that at the face.
 
     Written for the two neighbours on either side of a face, with the upwind cell and its differences taken *towards the
     face*: one reconstruction per face and one result make this a single vectorised loop, where a left and a right state
@@ -40,7 +40,7 @@ def upwind_state(
     ahead = sign * (right - left)
     behind = jnp.where(rightwards, left - far_left, right - far_right)
     slope, curvature = reconstruction(behind, ahead, epsilon)
-    return jnp.where(rightwards, left, right) + 0.5 * slope + curvature / 6
+    return jnp.where(rightwards, left, right), 0.5 * slope + curvature / 6
 
 
 def upwind_flux(
@@ -52,7 +52,8 @@ def upwind_flux(
     dt: Float[Array, ""],
 ) -> Float[Array, " faces"]:
     """The mass through each face in a time dt, divided by dx: local Lax-Friedrichs with the upwind states."""
-    amount = dt * wind.courant * upwind_state(reconstruction, epsilon, padded, wind.sign)
+    upwind, rest = upwind_state(reconstruction, epsilon, padded, wind.sign)
+    amount = dt * wind.courant * (upwind + rest)
     if positivity:
-        amount = no_more_than_there_is(amount, wind.share * jnp.where(wind.sign > 0, padded[1:-2], padded[2:-1]))
+        amount = no_more_than_there_is(amount, wind.share * upwind)
     return wind.sign * amount

@@ -1,0 +1,239 @@
+"""A network for measurements that are distributed differently than those it was made for."""
+
+import math
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..distributions.density import Density
+from ..distributions.distance import wasserstein
+from ..distributions.ensemble import Ensemble
+from ..sensitivity.retraining import Retraining
+from ..sensitivity.transport_losses import WassersteinLoss
+from . import goals
+from .clusters import Cluster
+from .compare import Comparison, compare
+from .frame import Network
+from .standardise import InputError
+from .task import Task, parameters
+from .threshold import Threshold, find_threshold
+
+LEAST = 5  # measurements in each file
+_LEAST_TRAINING = 4
+_SHARES = (0.0, 0.1, 0.25, 1.0)  # of the updates, after which the density is drawn
+
+
+class Evaluation(NamedTuple):
+    """What a network makes of measurements, each of them followed on its own, in their unit.
+
+    - `w1`, `w2`: distances of where they end from where they are wanted; the loss is w2^2 / 2.
+    - `final`: where they end (M,).
+    - `classes`: left and right of the threshold; None for a target, or if the network does not divide any more.
+    """
+
+    w1: float
+    w2: float
+    final: np.ndarray
+    classes: tuple[Cluster, Cluster] | None
+
+
+class Step(NamedTuple):
+    """The new measurements after an update: their density on the way and at the end, in their unit."""
+
+    update: int
+    midway: Density
+    final: Density
+
+
+class Retrained(NamedTuple):
+    """A network that was retrained, and how it does.
+
+    - `task`, `trained`: in the unit of `task.frame`; `best` is the row of the history that is kept.
+    - `history`: the network and its threshold in each row, in the unit of the measurements.
+    - `training`, `held_out`: the two parts of the new measurements.
+    - `evaluations`: of the network before and after, for each part.
+    - `steps`: some updates up to the one that is kept; `model` is what the density should be like.
+    - `fit`: the training of the network for the old measurements, where there is a target.
+    - `valley`: that of the new measurements, as `classify` would find it; `threshold`: of the old classes.
+    """
+
+    task: Task
+    trained: Retraining
+    best: int
+    history: list[tuple[Network, float | None]]
+    training: np.ndarray
+    held_out: np.ndarray
+    evaluations: dict[str, tuple[Evaluation, Evaluation]]
+    steps: list[Step]
+    model: Step
+    fit: Retraining | None
+    valley: Threshold
+    seconds: float
+
+    @property
+    def before(self) -> tuple[Network, float | None]:
+        """The network for the old measurements, and its threshold."""
+        return self.history[0]
+
+    @property
+    def after(self) -> tuple[Network, float | None]:
+        """The network for the new measurements, and its threshold."""
+        return self.history[self.best]
+
+    @property
+    def wanted_classes(self) -> tuple[Cluster, Cluster]:
+        """Those of the old measurements; for a target, what is left and right of the middle of the whole."""
+        frame, (_, threshold) = self.task.frame, self.before
+        wanted = frame.measured(np.asarray(self.task.wanted.samples))
+        return clusters_at(wanted, frame.centre if threshold is None else threshold)
+
+
+class Options(NamedTuple):
+    """How to retrain, with the defaults of the command."""
+
+    level: float = 0.05
+    threshold: float | None = None
+    updates: int = 60
+    learning_rate: float | None = None
+    held_out: float = 0.2
+    seed: int = 0
+
+    def checked(self, has_target: bool) -> "Options":
+        """These options, or an `InputError`."""
+        if has_target and self.threshold is not None:
+            raise InputError("a threshold divides classes: give --threshold or --target, not both")
+        for name, share in (("level", self.level), ("held-out", self.held_out)):
+            if not 0.0 < share < 1.0:
+                raise InputError(f"{name} must be between 0 and 1, got {share:g}")
+        if self.updates < 1:
+            raise InputError(f"updates must be at least 1, got {self.updates}")
+        if self.learning_rate is not None and not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise InputError(f"learning-rate must be positive and finite, got {self.learning_rate:g}")
+        if self.seed < 0:
+            raise InputError(f"seed must not be negative, got {self.seed}")
+        return self
+
+
+def check(old: np.ndarray, new: np.ndarray, names: Sequence[str], held_out: float) -> None:
+    """Raises `InputError`, naming the file, for measurements that nothing can be learned from."""
+    for x, name in zip((old, new), names, strict=True):
+        if x.size < LEAST:
+            raise InputError(f"{name}: retraining needs at least {LEAST} measurements, got {x.size}")
+        if np.all(x == x[0]):
+            raise InputError(f"{name}: all {x.size} measurements are {x[0]:g}: there is no distribution to compare")
+    if old.size == new.size and np.array_equal(np.sort(old), np.sort(new)):
+        raise InputError(f"{names[0]} and {names[1]} hold the same measurements: there is nothing new in them")
+    if not 1e-290 < goals.whole(old, new).unit < 1e290:
+        raise InputError("the measurements are out of the range of numbers: choose another unit")
+    if new.size - _held_out(new, held_out) < _LEAST_TRAINING:
+        raise InputError(
+            f"a share of {held_out:g} held out leaves {new.size - _held_out(new, held_out)} of the {new.size} measurements "
+            f"in {names[1]} to train with, {_LEAST_TRAINING} are needed"
+        )
+
+
+def is_different(old: np.ndarray, new: np.ndarray, options: Options) -> Comparison:
+    """Whether there is anything to retrain for."""
+    return compare(old, new, options.level, options.seed)
+
+
+def retrain(
+    old: np.ndarray,
+    new: np.ndarray,
+    compared: Comparison,
+    options: Options = Options(),
+    target: np.ndarray | None = None,
+    progress: bool = False,
+) -> Retrained:
+    """The network that carries the old measurements to their classes, or to a target (K,), changed so that it carries
+    the new ones there.
+
+    A random part of the new measurements is held out, and trained with is the kernel density of the rest. How good the
+    network is before and after is told by the measurements themselves, of both parts, which are followed on their own.
+
+    Meant for float64, which the caller switches on. Raises `InputError` where the measurements, or a threshold, do not
+    go together.
+    """
+    started = time.perf_counter()
+    training, held_out = _divided(new, options)
+    if np.all(training == training[0]):
+        raise InputError("the new measurements to train with are all equal: hold out fewer, or take another seed")
+    fit = None
+    if target is None:
+        task = goals.classes(old, new, options.threshold, compared.w1)
+    else:
+        task, fit = goals.target(old, new, target, options.updates, options.learning_rate, progress)
+    trained = task.train(training, options.updates, options.learning_rate, progress)
+    rows, frame, best = parameters(trained), task.frame, trained.best
+    initial = task.density(training)
+    model = _step(task, rows[0], 0, task.density(old)) if target is None else _held(task, target)
+    return Retrained(
+        task=task,
+        trained=trained,
+        best=best,
+        history=[(frame.network(*row), frame.threshold(*row) if task.classes else None) for row in rows],
+        training=training,
+        held_out=held_out,
+        evaluations=_evaluations(task, rows[0], rows[best], {"training": training, "held_out": held_out}),
+        steps=[_step(task, rows[k], k, initial) for k in sorted({round(share * best) for share in _SHARES})],
+        model=model,
+        fit=fit,
+        valley=find_threshold(new),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _held_out(new: np.ndarray, share: float) -> int:
+    return max(1, round(share * new.size))
+
+
+def _divided(new: np.ndarray, options: Options) -> tuple[np.ndarray, np.ndarray]:
+    """What to train with and what is held out, both in the order of the file."""
+    out = np.zeros(new.size, dtype=bool)
+    chosen = np.random.default_rng(options.seed).permutation(new.size)
+    out[chosen[: _held_out(new, options.held_out)]] = True
+    return new[~out], new[out]
+
+
+def _step(task: Task, row: tuple[float, float], update: int, initial: Density) -> Step:
+    solution = task.carried(*row, initial, sorted({task.midway, task.t1}))
+    return Step(update, task.frame.density(solution[0]), task.frame.density(solution.final))
+
+
+def _held(task: Task, target: np.ndarray) -> Step:
+    density = task.frame.density(task.density(target))
+    return Step(0, density, density)
+
+
+def _evaluations(
+    task: Task, before: tuple[float, float], after: tuple[float, float], parts: dict[str, np.ndarray]
+) -> dict[str, tuple[Evaluation, Evaluation]]:
+    everything = task.frame.ensemble(np.concatenate(list(parts.values())))
+    ends = np.cumsum([x.size for x in parts.values()])[:-1]
+    # All in one solve, which is compiled once.
+    finals = [np.split(np.asarray(task.carried(*row, everything).final.samples), ends) for row in (before, after)]
+    return {
+        name: (_evaluation(task, before, finals[0][k]), _evaluation(task, after, finals[1][k]))
+        for k, name in enumerate(parts)
+    }
+
+
+def _evaluation(task: Task, row: tuple[float, float], u: np.ndarray) -> Evaluation:
+    final, frame = Ensemble(u), task.frame
+    w1, loss = float(wasserstein(final, task.wanted)), float(WassersteinLoss(task.wanted)(final))
+    x, threshold = frame.measured(u), frame.threshold(*row)
+    classes = None
+    if task.classes and threshold is not None:
+        classes = clusters_at(x, threshold)
+    return Evaluation(frame.unit * w1, frame.unit * math.sqrt(2.0 * loss), x, classes)
+
+
+def clusters_at(x: np.ndarray, threshold: float) -> tuple[Cluster, Cluster]:
+    """The positions and shares of what is left and right of a threshold."""
+    left, right = (
+        Cluster(float(np.mean(x[side])) if np.any(side) else None, float(np.mean(side)))
+        for side in (x < threshold, x >= threshold)
+    )
+    return left, right

@@ -1,0 +1,49 @@
+"""Numbers and names for people, and pictures for their files."""
+
+import math
+import warnings
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from ..plotting import style
+
+_LONGEST = 40  # characters of a column's name in a picture
+
+
+def counted(count: int) -> str:
+    """So many measurements.
+
+    >>> counted(1), counted(2)
+    ('1 measurement', '2 measurements')
+    """
+    return f"{count} measurement" + ("" if count == 1 else "s")
+
+
+def to_a_thousandth(x: float | None, largest: float, scale: float) -> str:
+    """A number next to which `largest` is the largest of all, to a thousandth of `scale`.
+
+    >>> to_a_thousandth(1234.56789, 2000.0, 100.0)
+    '1234.57'
+    """
+    if x is None:
+        return "nowhere"
+    digits = 4 + max(0, math.ceil(math.log10(largest / scale)))
+    return f"{x:.{min(digits, 17)}g}"
+
+
+def label_of(column: str) -> str:
+    """A column's name as it stands: not too long, and no formula."""
+    name = " ".join(column.split())
+    name = name if len(name) <= _LONGEST else name[: _LONGEST - 3] + "..."
+    return name.replace("$", r"\$")
+
+
+def save(drawing: Figure, path: Path) -> None:
+    """Writes a picture and closes it."""
+    with style(), warnings.catch_warnings():  # the style knows how fine the picture is to be
+        # The name of a column may be in a script that the font does not have.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        drawing.savefig(path)
+    plt.close(drawing)
