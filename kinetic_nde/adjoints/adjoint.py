@@ -38,13 +38,13 @@ class AbstractAdjoint(eqx.Module):
 class CheckpointAdjoint(AbstractAdjoint):
     """Reverse-mode autodiff of the discrete scheme, exact to round-off, with a bounded number of stored states.
 
-    - Cost: about three forward solves of the steps, and the derivative of each step.
+    - Cost: with the value, 10 to 15 forward solves.
     - Memory: `checkpoints` states along the solve and as many again while a segment is reversed, however many steps there
       are. Each span between two save times or breakpoints keeps its own: its share of 64, at least 8, or `checkpoints`.
     - Recommended: whenever the gradient should be that of the numbers that `solve` returns. It is the default.
     - Not recommended: for a handful of parameters (`ForwardMode`).
 
-    The step sizes count as constants, and no derivative passes through t0, t1 and save times. `checkpoints` defaults to
+    The step sizes count as constants; for densities no derivative passes through t0, t1 and save times. `checkpoints` defaults to
     64, or to the root of `FiniteVolume(steps=...)`. Raises
     `ValueError` for fewer than 2.
 

@@ -22,17 +22,17 @@ class TransportAdjoint(AbstractAdjoint):
     section 2.4 of Herty, Trimborn, Visconti (2021) with the signs of (C6), carried backwards by the reconstruction and
     the Runge-Kutta method of the solve; a cotangent at a save time is added to lambda there. For an ensemble
     p' = -(d_x v)^T p along each trajectory. The gradient reaches all arrays of floats in the field, and the initial
-    averages or samples; grid and walls get zeros.
+    averages or samples, nothing else.
 
-    - Cost: 1.5 to 2.5 forward solves, whatever the number of parameters.
+    - Cost: with the value, 2 to 3.5 forward solves, whatever the number of parameters.
     - Memory: `checkpoints` states along the solve (192 for a density, 64 for an ensemble), and 64 more where a density
       needs more than 1536 steps; a span between save times or breakpoints keeps its own.
-    - Recommended: smooth densities and losses, for which it agrees with autodiff to third order in dx, and many steps; to
-      first order where mass that matters to the loss leaves through an open end.
+    - Recommended: many steps; smooth densities, for which it agrees with autodiff to third order in dx; and densities
+      that collapse to a few cells under a smooth loss, where autodiff differentiates how the scheme places mass within a
+      cell and only this converges evenly. To first order where mass that matters to the loss leaves through an open end.
     - Not recommended: where the gradient must be that of the numbers that `solve` returns, to round-off
-      (`CheckpointAdjoint`). Where a density collapses to a few cells, or v turns inside a steep region, the two do not
-      converge to each other: the scheme that is differentiated there feels where the mass sits in its cell, the equation
-      does not.
+      (`CheckpointAdjoint`), and for derivatives with respect to the grid, the walls or t1, of which the part that
+      passes through the solve is missing.
 
     For `FiniteVolume` and `Particles`; other methods raise `TypeError`. Raises `ValueError` for fewer than 2 checkpoints.
 

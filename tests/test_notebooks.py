@@ -1,0 +1,50 @@
+"""The notebooks run, at low resolution; what is stored of them is whole, in order, and tells nothing of the machine."""
+
+import ast
+import re
+
+import pytest
+
+from notebooks import __main__ as notebooks
+
+# In place of the cells tagged "parameters".
+SMALL = {
+    "adjoint_vs_autodiff": "GRIDS = (100, 200)\nCHECKED = 100\nCOLLAPSED = (100,)\nPLACES = 5",
+    "retraining": "CELLS = 100\nUPDATES = 20\nUPDATES_BY_LAYER = 40",
+}
+
+
+def names(source):
+    return {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+
+
+@pytest.mark.parametrize("name", notebooks.NOTEBOOKS)
+@pytest.mark.filterwarnings("default")  # Jupyter's own, of sockets and event loops
+def test_it_runs(name, monkeypatch):
+    # Half of the time would go into compiling faster programs than such small ones need.
+    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+    notebook = notebooks.read(name)
+    parameters = notebooks.tagged(notebook, "parameters")
+    assert names(parameters.source) == names(SMALL[name])
+    parameters.source = SMALL[name]
+    # Stops at the first error; each notebook asserts what it claims.
+    notebooks.execute(notebook)
+
+
+@pytest.mark.parametrize("name", notebooks.NOTEBOOKS)
+def test_its_stored_outputs(name):
+    notebook = notebooks.read(name)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) >= 2
+    for output in outputs:
+        assert output.output_type in ("stream", "display_data", "execute_result")
+        assert output.get("name", "stdout") == "stdout", output.text
+        text = output.get("text", "") + output.get("data", {}).get("text/plain", "")
+        assert not re.search(r"(^|[\s'\"(])(/[\w.-]+){2,}|0x[0-9a-f]{6,}", text), text
+
+
+def test_the_picture_in_the_docs_is_that_of_the_notebook():
+    for name, path in notebooks.PICTURES.items():
+        assert path.read_bytes() == notebooks.picture(notebooks.read(name)), "run python -m notebooks"
