@@ -99,6 +99,9 @@ def test_single_precision_and_a_parameter_that_is_zero():
 
 
 class Unable(AbstractAdjoint):
+    def trajectories(self, problem, law, start, ts):
+        raise TypeError("this adjoint is for other problems")
+
     def loop(self, *arguments, **options):
         raise TypeError("this adjoint is for other problems")
 
