@@ -1,21 +1,17 @@
 """The command `kinetic-nde classify`, from the table to the files."""
 
-import csv
-import json
-import os
+import functools
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
+from commands import Run, invoke, refused, write_table
 from hypothesis import given, strategies as st
-from typer.testing import CliRunner
 
-from kinetic_nde.cli import app, classify as computation
+from kinetic_nde.cli import classify as computation
 from kinetic_nde.cli.classify import classify
-from kinetic_nde.cli.folder import FolderError, drafts
 from kinetic_nde.cli.results import NAMES, draw, summary
 from kinetic_nde.cli.standardise import InputError
 from kinetic_nde.cli.table import read_column
@@ -25,30 +21,8 @@ DATA = Path(__file__).parents[1] / "experiments" / "data"
 EIGHT = np.array([1.0, 1.5, 2.0, 2.5, 7.0, 8.0, 8.5, 9.0])
 
 
-class Run(NamedTuple):
-    code: int
-    stdout: str
-    stderr: str
-    folder: Path
-
-    @property
-    def report(self):
-        return json.loads((self.folder / "report.json").read_text("utf-8"))
-
-    @property
-    def rows(self):
-        with open(self.folder / "classes.csv", encoding="utf-8", newline="") as stream:
-            return list(csv.reader(stream))
-
-    @property
-    def classes(self):
-        return [int(label) for _, label in self.rows[1:]]
-
-
 def run(file, *options: str, out: Path) -> Run:
-    result = CliRunner().invoke(app, ["classify", str(file), *options, "--out", str(out)])
-    assert isinstance(result.exception, SystemExit | None), result.exception
-    return Run(result.exit_code, result.stdout, result.stderr, out)
+    return invoke("classify", file, *options, out=out)
 
 
 def succeeds(file, *options: str, out: Path) -> Run:
@@ -58,29 +32,15 @@ def succeeds(file, *options: str, out: Path) -> Run:
     return found
 
 
-def fails(file, *options: str, out: Path) -> str:
-    """The message, checked to be one line; and nothing is left behind."""
-    existed = out.exists()
-    found = run(file, *options, out=out)
-    assert found.code == 2 and found.stdout == ""
-    assert found.stderr.startswith("kinetic-nde: ") and found.stderr.count("\n") == 1 and found.stderr.endswith("\n")
-    assert "Traceback" not in found.stderr
-    assert out.exists() == existed
-    return found.stderr
+def classes(found: Run) -> list[int]:
+    return [int(label) for _, label in found.rows("classes.csv")[1:]]
 
 
 @pytest.fixture
 def table(tmp_path):
     """Writes a table and returns its path."""
 
-    def write(values, header: str = "x", separator: str = "\n") -> Path:
-        path = tmp_path / "table.csv"
-        path.write_text(
-            separator.join([header, *(v if isinstance(v, str) else repr(float(v)) for v in values)]), "utf-8"
-        )
-        return path
-
-    return write
+    return functools.partial(write_table, tmp_path / "table.csv")
 
 
 @pytest.fixture(scope="module")
@@ -101,9 +61,9 @@ def test_the_gap_divides_the_depths(quakes, depths):
     threshold = quakes.report["threshold"]
     assert 300 < threshold < 450
     assert quakes.report["threshold_how"].startswith("the most prominent valley")
-    assert quakes.rows[0] == ["value", "class"]
-    np.testing.assert_array_equal([float(value) for value, _ in quakes.rows[1:]], depths)
-    np.testing.assert_array_equal(quakes.classes, depths > threshold)
+    assert quakes.rows("classes.csv")[0] == ["value", "class"]
+    np.testing.assert_array_equal([float(value) for value, _ in quakes.rows("classes.csv")[1:]], depths)
+    np.testing.assert_array_equal(classes(quakes), depths > threshold)
     # As the gap divides them: nothing changes for thresholds across it.
     assert not np.any((depths > threshold - 0.4) & (depths < threshold + 0.4))
 
@@ -173,8 +133,8 @@ def test_the_picture_shows_all_three(depths):
 def test_units_and_sign_do_not_matter(quakes, depths, table, tmp_path, factor):
     other = succeeds(table(factor * depths), "--column", "x", out=tmp_path / "out")
     assert other.report["threshold"] == pytest.approx(factor * quakes.report["threshold"], rel=1e-12)
-    same = quakes.classes if factor > 0 else [1 - label for label in quakes.classes]
-    assert other.classes == same
+    same = classes(quakes) if factor > 0 else [1 - label for label in classes(quakes)]
+    assert classes(other) == same
     order = slice(None) if factor > 0 else slice(None, None, -1)
     for kind in ("particles", "density"):
         here, there = quakes.report["clusters"][kind], other.report["clusters"][kind][order]
@@ -190,7 +150,7 @@ def test_without_a_valley_it_is_the_median_and_says_so(tmp_path):
     assert "median" in found.report["threshold_how"] and "median" in found.stdout
     # The one in the middle stays where it is, and counts as class 1.
     assert found.report["exactly_at_threshold"] == 1 and "1 measurement exactly at the threshold" in found.stdout
-    assert found.classes == [int(length >= np.median(lengths)) for length in lengths]
+    assert classes(found) == [int(length >= np.median(lengths)) for length in lengths]
     assert [cluster["position"] for cluster in found.report["clusters"]["particles"]] == [lengths.min(), lengths.max()]
 
 
@@ -201,24 +161,24 @@ def test_without_a_valley_it_is_the_median_and_says_so(tmp_path):
 def test_delimiters_and_decimal_marks(table, tmp_path, delimiter, mark):
     rows = [f"a{delimiter}{value}".replace(".", mark) for value in EIGHT]
     found = succeeds(table(rows, f"name{delimiter}my length"), "--column", "my length", out=tmp_path / "out")
-    assert found.rows == [["value", "class"], *([f"{v:g}", str(int(v > 5))] for v in EIGHT)]
+    assert found.rows("classes.csv") == [["value", "class"], *([f"{v:g}", str(int(v > 5))] for v in EIGHT)]
 
 
 def test_a_threshold_weight_and_time_that_are_given(table, tmp_path):
     options = ["--threshold", "2.2", "--weight", "2", "--t1", "0.5"]
     found = succeeds(table(EIGHT), "--column", "x", *options, out=tmp_path / "out")
     assert (found.report["threshold"], found.report["threshold_how"]) == (2.2, "given")
-    assert found.classes == [0, 0, 0, 1, 1, 1, 1, 1]
+    assert classes(found) == [0, 0, 0, 1, 1, 1, 1, 1]
     assert found.report["parameters"]["standardised"] == {"weight": 2.0, "bias": 0.0, "t1": 0.5}
     assert found.report["not_at_a_wall"] > 0 and "not yet" in found.stdout
 
 
 def test_rows_without_a_value_can_be_left_out(table, tmp_path):
     file = table(["1,a", "1.5,b", "2,c", ",d", "2.5,e", "7,f", "NA,g", "8,h", "8.5,i", "9,j"], "x,name")
-    assert "row 4" in fails(file, "--column", "x", out=tmp_path / "out")
+    assert "row 4" in refused("classify", file, "--column", "x", out=tmp_path / "out")
     found = succeeds(file, "--column", "x", "--drop-missing", out=tmp_path / "out")
     assert found.report["dropped"] == 2 and found.report["measurements"] == 8
-    assert found.classes == [0, 0, 0, 0, 1, 1, 1, 1] and "2 without a value left out" in found.stdout
+    assert classes(found) == [0, 0, 0, 0, 1, 1, 1, 1] and "2 without a value left out" in found.stdout
 
 
 def test_earlier_results_are_replaced(table, tmp_path):
@@ -256,7 +216,7 @@ def test_as_a_program_of_its_own(table, tmp_path):
     assert (result.returncode, result.stderr) == (0, "")
     found = Run(0, "", "", out)
     assert found.report["clusters"]["particles"][0]["position"] == 1e9 + 1
-    assert found.classes == [0, 0, 0, 0, 1, 1, 1, 1] and found.report["mass_drift"] < 1e-13
+    assert classes(found) == [0, 0, 0, 0, 1, 1, 1, 1] and found.report["mass_drift"] < 1e-13
 
 
 def test_importing_it_switches_nothing_on():
@@ -265,110 +225,6 @@ def test_importing_it_switches_nothing_on():
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(__file__).parents[1]
     )
     assert result.stdout.split() == ["False", "False"], result.stderr
-
-
-# Mistakes
-
-
-@pytest.mark.parametrize(
-    "values, options, message",
-    [
-        (EIGHT, ["--column", "y"], "no column 'y'; its columns are: x"),
-        (["1", "two", "3"], ["--column", "x"], "'two' in row 2"),
-        (["1", "2", " ", "3"], ["--column", "x"], "blank in row 3"),
-        (["1", "2", "inf"], ["--column", "x", "--drop-missing"], "'inf' in row 3"),
-        ([], ["--column", "x"], "no rows"),
-        ([3.0], ["--column", "x"], "at least two measurements, got 1"),
-        ([3.0, 3.0, 3.0], ["--column", "x"], "all 3 measurements are 3"),
-        ([1e308, -1e308], ["--column", "x"], "another unit"),
-        ([0.0, 1e-300], ["--column", "x"], "another unit"),
-        ([1.0, np.nextafter(1.0, 2.0)], ["--column", "x"], "too close"),
-        (EIGHT, ["--column", "x", "--threshold", "9"], "between the smallest and the largest measurement, 1 and 9"),
-        (EIGHT, ["--column", "x", "--threshold", "-3"], "got -3"),
-        (EIGHT, ["--column", "x", "--threshold", "nan"], "got nan"),
-        (EIGHT, ["--column", "x", "--weight", "0"], "weight must be positive and finite, got 0"),
-        (EIGHT, ["--column", "x", "--weight", "-1"], "weight must be positive"),
-        (EIGHT, ["--column", "x", "--weight", "nan"], "weight must be positive"),
-        (EIGHT, ["--column", "x", "--weight", "inf"], "weight must be positive"),
-        (EIGHT, ["--column", "x", "--t1", "0"], "t1 must be positive and finite, got 0"),
-        (EIGHT, ["--column", "x", "--t1", "-2"], "t1 must be positive"),
-        (EIGHT, ["--column", "x", "--t1", "inf"], "t1 must be positive"),
-        (EIGHT, ["--column", "x", "--t1", "nan"], "t1 must be positive"),
-        (EIGHT * 1e200, ["--column", "x", "--t1", "1e200"], "out of the range of numbers"),
-        (EIGHT, ["--column", "x", "--weight", "1e308"], "out of the range of numbers"),
-        (EIGHT, ["--column", "x", "--weight", "1e-320"], "out of the range of numbers"),
-        (EIGHT, ["--column", "x", "--t1", "1e8"], "from t1 = 12 on nothing moves"),
-        (EIGHT, ["--column", "x", "--weight", "heavy"], "--weight"),
-        (EIGHT, [], "--column"),
-        (EIGHT, ["--column", "x", "--colour", "red"], "--colour"),
-    ],
-)
-def test_bad_input_is_one_line(table, tmp_path, values, options, message):
-    assert message in fails(table(values), *options, out=tmp_path / "not" / "made")
-    assert not (tmp_path / "not").exists()
-
-
-def test_files_that_cannot_be_read(tmp_path):
-    column, out = ["--column", "x"], tmp_path / "out"
-    assert "no such file" in fails(tmp_path / "missing.csv", *column, out=out)
-    assert "is a folder" in fails(tmp_path, *column, out=out)
-    (tmp_path / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
-    assert "not a text file" in fails(tmp_path / "picture.png", *column, out=out)
-    (tmp_path / "empty.csv").touch()
-    assert "is empty" in fails(tmp_path / "empty.csv", *column, out=out)
-
-
-def test_folders_that_cannot_be_written(table, tmp_path, monkeypatch):
-    def never(*args, **kwargs):
-        raise AssertionError("solved before the folder was known to be good")
-
-    monkeypatch.setattr(computation, "solve", never)
-    file, column = table(EIGHT), ["--column", "x"]
-    assert "a file is in the way" in fails(file, *column, out=file)
-    assert "a file is in the way" in fails(file, *column, out=file / "below")
-    (tmp_path / "out" / "report.json").mkdir(parents=True)
-    assert "report.json: is a folder" in fails(file, *column, out=tmp_path / "out")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["report.json"]
-
-
-@pytest.mark.skipif(not Path("/proc/self").exists() and os.geteuid() == 0, reason="root may write everywhere")
-def test_read_only_places(table, tmp_path):
-    place = tmp_path / "locked"
-    place.mkdir(mode=0o500)
-    place = Path("/proc/self") if os.geteuid() == 0 else place
-    assert "cannot be written" in fails(table(EIGHT), "--column", "x", out=place / "out")
-    assert "cannot be written" in fails(table(EIGHT), "--column", "x", out=place)
-
-
-def test_a_solve_that_fails_is_one_line(table, tmp_path, monkeypatch):
-    def failing(*args, **kwargs):
-        raise RuntimeError("first\nsecond")
-
-    monkeypatch.setattr(computation, "solve", failing)
-    assert "first second" in fails(table(EIGHT), "--column", "x", out=tmp_path / "out")
-
-
-def test_a_disk_that_fills_up_leaves_earlier_results(tmp_path):
-    (tmp_path / "a").write_text("old")
-    with pytest.raises(FolderError, match="No space left"), drafts(tmp_path, ["a", "b"]) as draft:
-        (draft / "a").write_text("new")
-        raise OSError(28, "No space left on device")
-    assert (tmp_path / "a").read_text() == "old" and [path.name for path in tmp_path.iterdir()] == ["a"]
-
-
-@pytest.mark.parametrize("arguments", [[], ["classify"], ["classfy"], ["--version"]])
-def test_errors_of_usage(arguments):
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 2 and result.stdout == ""
-    assert result.stderr.startswith("kinetic-nde: ") and result.stderr.count("\n") == 1
-
-
-def test_help():
-    for arguments in (["--help"], ["classify", "--help"]):
-        result = CliRunner().invoke(app, arguments)
-        assert result.exit_code == 0 and result.stderr == "" and "classify" in result.stdout
-    for option in ("--column", "--threshold", "--weight", "--t1", "--drop-missing", "--out"):
-        assert option in result.stdout
 
 
 # Measurements of all kinds
