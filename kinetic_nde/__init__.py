@@ -28,7 +28,8 @@ from .network.parameters import (
 )
 from .network.simresnet import SimResNet as SimResNet, rescale as rescale
 from .sensitivity.adjoint import TransportAdjoint as TransportAdjoint
-from .sensitivity.check_gradient import GradientCheck as GradientCheck, check_gradient as check_gradient
+from .sensitivity.check_gradient import check_gradient as check_gradient
+from .sensitivity.gradient_check import GradientCheck as GradientCheck
 from .sensitivity.losses import (
     KullbackLeiblerLoss as KullbackLeiblerLoss,
     L2Loss as L2Loss,

@@ -52,7 +52,8 @@ def solve(
     - `initial`: a `Density`, solved by `FiniteVolume()`, or an `Ensemble`, solved by `Particles()`, unless `method`
       says otherwise.
     - `saveat`: increasing times in [t0, t1] at which the distribution is stored; only t1 by default.
-    - `adjoint`: how derivatives pass through, `CheckpointAdjoint()` (reverse mode) or `ForwardMode()`.
+    - `adjoint`: how derivatives pass through: `CheckpointAdjoint()` (reverse-mode autodiff of the scheme),
+      `TransportAdjoint()` (the adjoint equation) or `ForwardMode()`.
     - `key`: for methods that are random.
     - `max_steps`: a limit; none by default.
     - `progress`: shows a progress bar.
@@ -74,7 +75,9 @@ def solve(
     """
     chosen = _choose(equation, initial, method)
     if not isinstance(adjoint, AbstractAdjoint):
-        raise TypeError(f"adjoint must be kn.CheckpointAdjoint() or kn.ForwardMode(), not {adjoint!r}")
+        meant = isinstance(adjoint, type) and issubclass(adjoint, AbstractAdjoint)
+        hint = f": did you mean kn.{adjoint.__name__}()?" if meant else ""
+        raise TypeError(f"adjoint must be an object such as kn.CheckpointAdjoint(), not {adjoint!r}{hint}")
     adjoint = in_force(adjoint)
     limit = None if max_steps is None else as_count(max_steps, "max_steps")
     times = _times(t0, t1, saveat)

@@ -95,6 +95,14 @@ def test_figures_have_the_width_of_columns_and_the_style_stays_inside():
 # the evolution of a density
 
 
+def test_what_a_backend_switches_on_stays_on():
+    """In a notebook figures are shown by themselves because the backend, which comes with the first of them, asks for it."""
+    with plt.rc_context({"interactive": False}):
+        with plotting.style():
+            plt.rcParams["interactive"] = True
+        assert plt.isinteractive()
+
+
 def test_evolution_draws_the_averages_from_light_to_dark(gaussian):
     given = plotting.figure()[1][0]
     ax = plotting.plot_evolution(gaussian, given, times=[0.0, 0.5, 1.0], xlabel="depth", ylabel="share")

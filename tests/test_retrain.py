@@ -158,6 +158,32 @@ def test_forward_mode_gives_the_same():
         np.testing.assert_allclose(forward.history.vectors, reverse.history.vectors, rtol=1e-8)
 
 
+def test_the_defaults_on_a_density():
+    grid = kn.Grid(-6.0, 6.0, 60)
+    start, loss = kn.Density.gaussian(0.5, 1.0, grid), kn.CramerLoss(kn.Density.gaussian(1.0, 0.7, grid))
+    done = retrain(kn.MeanField(NET), start, loss, t1=1.0, optimizer=optax.sgd(0.5), max_updates=2, tolerance=0.0)
+
+    @jax.jit
+    def slopes(net):
+        solved = lambda net: kn.solve(kn.MeanField(net), start, t1=1.0, adjoint=kn.TransportAdjoint()).final
+        return jax.value_and_grad(lambda net: loss(solved(net)))(net)
+
+    net = NET
+    for k in range(3):
+        value, slope = slopes(net)
+        np.testing.assert_allclose(done.history.loss[k], value, rtol=1e-12)
+        np.testing.assert_allclose(done.history.vectors[k], jax.tree.leaves(net), rtol=1e-12)
+        net = jax.tree.map(lambda theta, d: theta - 0.5 * d, net, slope)
+    # Known before any update.
+    elsewhere = kn.Grid(-6.0, 6.0, 61)
+    for target, message in (
+        (kn.Density.gaussian(1.0, 0.7, elsewhere), "60 cells and the target 61"),
+        (kn.Density(grid, 2 * start.values), "mass"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            run(kn.MeanField(NET), start, kn.L2Loss(target), method=None)
+
+
 # How it ends
 
 
@@ -169,24 +195,54 @@ def test_a_loss_that_is_not_finite_any_more_keeps_the_best():
     assert "no longer finite" in done.message and "nan" not in str(done).splitlines()[-2]
 
 
+@pytest.mark.parametrize(
+    "loss",
+    [lambda final: jnp.sqrt(jnp.maximum(2 - final.mean, 0)), lambda final: jnp.log(jnp.maximum(2 - final.mean, 0))],
+    ids=["finite with a gradient of NaN", "minus infinity"],
+)
+def test_what_cannot_be_gone_on_from_is_not_the_best(loss):
+    done = run(loss=loss, optimizer=optax.sgd(1.0), max_updates=10)
+    assert done.result == Outcome.not_finite and done.best < len(done.history) - 1
+    assert np.isfinite(done.history.loss[done.best]) and np.isfinite(done.history.gradient_norm[done.best])
+    more = run(loss=loss, optimizer=optax.sgd(0.01), resume=done, max_updates=1)
+    assert more.history.loss[len(done.history)] == done.history.loss[done.best]
+
+
 def test_a_solve_that_fails_on_the_way_says_so():
     done = run(method=None, optimizer=optax.sgd(200.0), max_steps=200, divergence=np.inf)
     assert done.result == Outcome.not_finite
     assert "max_steps was reached" in done.message
     assert done.best == 0 and float(done.equation.field.weight.value) == -1.0
+    assert str(done).splitlines()[-3].split()[1:3] == ["nan", "nan"]
 
 
 def test_a_loss_that_grows_ends_it():
-    done = run(optimizer=optax.sgd(12.0), max_updates=50, divergence=10)
+    done = run(optimizer=optax.sgd(-0.1), max_updates=50, divergence=10)
     assert done.result == Outcome.diverging
-    assert done.history.loss[-1] > 11 * done.history.loss[0] >= done.history.loss[-2]
+    rise, scale = done.history.loss - done.history.loss[0], np.max(done.history.loss[:2])
+    assert rise[-1] > 10 * scale >= rise[-2]
     assert float(done.equation.field.weight.value) == done.history.vectors[done.best, 0]
-    # Smaller steps from the best parameters, with the rows so far.
+    # Downhill from the best parameters, with the rows so far.
     more = run(resume=done, optimizer=optax.sgd(0.3), max_updates=5)
     assert more.result == Outcome.max_updates_reached and len(more.history) == len(done.history) + 6
     assert more.history.loss[len(done.history)] == done.history.loss[done.best]
     assert np.isnan(more.history.change[len(done.history)])
     assert more.best == len(more.history) - 1
+
+
+def test_a_start_at_the_minimum_may_leave_it():
+    """Adam's first step is as long as its rate however small the gradient is."""
+    there = 0.5 * (kn.solve(EQUATION, START, t1=1.0, method=METHOD).final.mean + 1e-9)
+    done = run(loss=lambda final: (0.5 * final.mean - there) ** 2, optimizer=optax.adam(0.05), max_updates=30)
+    assert done.history.loss[0] < 1e-18 and done.history.loss[1] > 1e-7
+    assert done.result == Outcome.max_updates_reached
+
+
+def test_gradients_may_be_gathered():
+    every = optax.MultiSteps(optax.sgd(0.5), every_k_schedule=3)
+    done, plain = run(optimizer=every, max_updates=9), run(max_updates=3)
+    np.testing.assert_allclose(done.history.vectors[::3], plain.history.vectors, rtol=1e-7)
+    assert done.result == Outcome.max_updates_reached
 
 
 def test_no_change_is_no_minimum():
@@ -197,6 +253,13 @@ def test_no_change_is_no_minimum():
     assert warmed.result == Outcome.max_updates_reached
     there = run(loss=lambda final: 0 * final.mean, max_updates=5)
     assert there.result == Outcome.successful and len(there.history) == 2
+
+
+def test_a_plateau_above_the_start_is_no_success():
+    far = run(loss=lambda final: 1 - jnp.exp(-100 * (final.mean - 0.9) ** 2), optimizer=optax.sgd(1e4), max_updates=5)
+    assert far.history.gradient_norm[-1] == 0 and far.history.loss[-1] > far.history.loss[0]
+    assert far.result == Outcome.worse and not far.sound
+    assert far.best == 0 and float(far.equation.field.weight.value) == -1.0
 
 
 def test_ctrl_c_loses_nothing(monkeypatch):
@@ -258,11 +321,14 @@ def test_progress_bar(capsys):
         ({"initial": START.samples}, "initial distribution"),
         ({"loss": 1.0}, "loss is called with"),
         ({"loss": kn.Ensemble}, "loss is called with"),
+        ({"loss": lambda final: np.asarray(final.samples).sum()}, "jax.numpy"),
         ({"optimizer": optax.adam}, r"did you mean adam\(\.\.\.\)"),
         ({"optimizer": 0.1}, r"such as optax\.adam\(0\.1\)"),
         ({"adjoint": "transport"}, "adjoint must be an object"),
         ({"resume": EQUATION}, "earlier call"),
         ({"max_updates": 2.5}, "must be an integer"),
+        ({"tolerance": "small"}, "tolerance must be a number"),
+        ({"divergence": None}, "divergence must be a number"),
     ],
 )
 def test_wrong_kinds(options, message):

@@ -53,8 +53,8 @@ def gradients():
 
 PRINTED = (-1.0, 0.3, 1.0, 1.0, 2.0, 0.5)
 RANDOM = [
-    tuple(np.random.default_rng(seed).uniform([-1.0, -0.5, -1.0, 0.8, -1.5, 0.6], [-0.3, 0.5, 1.0, 1.2, 1.5, 1.2]))
-    for seed in range(5)
+    tuple(np.random.default_rng(seed).uniform([w, -0.5, -0.5, 0.8, -1.5, 0.6], [w + 0.4, 0.5, 0.5, 1.0, 1.5, 1.2]))
+    for seed, w in enumerate((-1.0, -0.7, -0.4, 0.1, 0.3))
 ]
 
 
@@ -73,6 +73,7 @@ def test_both_adjoints_find_the_closed_form_with_third_order(case, gradients):
         found = [gradients[cells, name](p, *numbers)[1] for cells in CELLS]
         errors = [np.linalg.norm(slope - exact) / np.linalg.norm(exact) for slope in found]
         assert order(CELLS, errors) >= 2.7, (name, errors)
+        assert errors[2] <= 4e-4, (name, errors)
         if case == PRINTED:
             np.testing.assert_allclose(found[2], exact, rtol=4e-4)
 
@@ -164,6 +165,68 @@ def test_mass_that_meets_the_ends(walls, w, least, largest):
         first, second = (ends(cells, adjoint, walls)(jnp.array([w, 0.3])) for adjoint in ADJOINTS.values())
         differences.append(np.linalg.norm(first - second) / np.linalg.norm(second))
     assert order((100, 300), differences) > least and differences[-1] < largest, differences
+
+
+def test_what_leaves_may_be_all_that_counts():
+    grid = kn.Grid(-3.0, 3.0, 100)
+
+    def lost(p, adjoint):
+        equation = kn.MeanField(kn.SimResNet(p[0], p[1], kn.Tanh()))
+        start = kn.Density.gaussian(0.2, 0.8, grid)
+        return kn.solve(equation, start, t1=1.5, adjoint=adjoint).stats["mass_lost"]
+
+    first, second = (jit(jax.grad(lambda p, a=a: lost(p, a)))(jnp.array([1.0, 0.3])) for a in ADJOINTS.values())
+    # First order, as documented.
+    np.testing.assert_allclose(first, second, rtol=2e-2)
+
+
+def test_a_field_with_a_kink():
+    """Through ReLU g(T) jumps at -b / w. Exactly, by quadrature over g0: dx(T) = (dT/dw, dT/db) along trajectories."""
+    w, b, mean, std, target, bandwidth = -0.7, 0.9, 0.3, 0.8, 1.0, 0.5
+    x = np.linspace(mean - 9 * std, mean + 9 * std, 4001)
+    weights = np.exp(-0.5 * ((x - mean) / std) ** 2)
+    weights /= weights.sum()
+
+    def exact(p):
+        w, b = p
+        moved = jnp.where(w * x + b > 0, jnp.exp(w) * (x + b / w) - b / w, x)
+        # 1/2 |kappa * (g - h)|^2 of the samples' measure and of N(target, std^2).
+        pairs = jnp.exp(-((moved[:, None] - moved[None]) ** 2) / (4 * bandwidth**2)) / (2 * bandwidth * np.sqrt(np.pi))
+        spread = 2 * bandwidth**2 + std**2
+        cross = jnp.exp(-((moved - target) ** 2) / (2 * spread)) / jnp.sqrt(2 * jnp.pi * spread)
+        return 0.5 * weights @ pairs @ weights - weights @ cross
+
+    grid = kn.Grid(-8.0, 8.0, 400)
+    loss = kn.SmoothedL2Loss(kn.Density.gaussian(target, std, grid), bandwidth)
+
+    def mismatch(p):
+        equation = kn.MeanField(kn.SimResNet(p[0], p[1], kn.ReLU()))
+        return loss(
+            kn.solve(equation, kn.Density.gaussian(mean, std, grid), t1=1.0, adjoint=kn.TransportAdjoint()).final
+        )
+
+    p = jnp.array([w, b])
+    slope = jax.grad(exact)(p)
+    found = jit(jax.grad(mismatch))(p)
+    assert np.linalg.norm(found - slope) < 0.01 * np.linalg.norm(slope), (found, slope)
+
+
+def test_memory_does_not_grow_with_the_steps():
+    def bytes_for(initial, method, **options):
+        def loss(p):
+            equation = kn.MeanField(kn.SimResNet(p[0], p[1], kn.Tanh()))
+            adjoint = kn.TransportAdjoint()
+            return kn.solve(equation, initial, t1=1.0, method=method, adjoint=adjoint, **options).final.mean
+
+        lowered = jit(jax.grad(loss)).lower(jnp.array([-1.0, 0.3]))
+        return lowered.compile().memory_analysis().temp_size_in_bytes
+
+    density = kn.Density.gaussian(0.0, 1.0, kn.Grid(-8.0, 8.0, 100))
+    few, many = (bytes_for(density, kn.FiniteVolume(steps=steps)) for steps in (300, 30_000))
+    assert many < 1.5 * few
+    # Particles store no more positions however long it takes them.
+    samples = kn.Ensemble(np.linspace(-1.0, 1.0, 500))
+    assert bytes_for(samples, kn.Particles()) < 200 * samples.samples.nbytes
 
 
 def test_a_density_that_collapses_into_one_cell():

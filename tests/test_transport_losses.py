@@ -31,6 +31,15 @@ def test_a_translation_costs_its_length(seed, cells, p):
     np.testing.assert_allclose(steps, np.ones(15) if p == 1 else s + (np.arange(15)) * float(GRID.width), atol=0.07)
 
 
+def test_the_gradient_of_a_density_narrower_than_a_cell():
+    """D = W_2^2 / 2 from N(1.5, 0.5^2) to N(m, (dx / 2)^2) has the slope m - 1.5, wherever in its cell m is."""
+    grid = kn.Grid(-8.0, 8.0, 400)
+    loss = WassersteinLoss(kn.Density.gaussian(1.5, 0.5, grid))
+    slope = jit(jax.vmap(jax.grad(lambda m: loss(kn.Density.gaussian(m, 0.5 * grid.width, grid)))))
+    means = 0.5 + grid.width * np.linspace(0.0, 1.0, 9)
+    np.testing.assert_allclose(slope(means), means - 1.5, rtol=0.06)
+
+
 def test_order_1_pays_for_the_places_where_quantiles_cross():
     """Second order there, by a small factor."""
     (m, n), (s, t) = MEANS, STDS

@@ -10,10 +10,17 @@ import diffrax
 import equinox as eqx
 from jaxtyping import Array, Float
 
+from .._values import as_count
 from . import loop
 from .loop import TimeLoop, Tree
 
 _SLOTS = 64
+
+
+def as_checkpoints(value: int | None) -> int | None:
+    """A number of states to store, None for what the adjoint finds best: `TypeError` for what is no integer, `ValueError`
+    below 2."""
+    return None if value is None else as_count(value, "checkpoints", least=2)
 
 
 class AbstractAdjoint(eqx.Module):
@@ -42,7 +49,8 @@ class CheckpointAdjoint(AbstractAdjoint):
     - Memory: `checkpoints` states along the solve and as many again while a segment is reversed, however many steps there
       are. Each span between two save times or breakpoints keeps its own: its share of 64, at least 8, or `checkpoints`.
     - Recommended: whenever the gradient should be that of the numbers that `solve` returns. It is the default.
-    - Not recommended: for a handful of parameters (`ForwardMode`).
+    - Not recommended: for a handful of parameters (`ForwardMode`), and for an optimiser where a density is narrower than a
+      few cells or has been through a field with a kink (`ReLU`): much of the gradient is then that of the scheme.
 
     The step sizes count as constants; for densities no derivative passes through t0, t1 and save times. `checkpoints` defaults to
     64, or to the root of `FiniteVolume(steps=...)`. Raises
@@ -52,11 +60,7 @@ class CheckpointAdjoint(AbstractAdjoint):
     CheckpointAdjoint(checkpoints=32)
     """
 
-    checkpoints: int | None = eqx.field(static=True, default=None)
-
-    def __check_init__(self):
-        if self.checkpoints is not None and self.checkpoints < 2:
-            raise ValueError(f"checkpoints must be at least 2, got {self.checkpoints}")
+    checkpoints: int | None = eqx.field(static=True, default=None, converter=as_checkpoints)
 
     def loop(
         self, time_loop: TimeLoop, clock: Tree, state: Tree, args: Tree, *, spans: int, steps: int | None

@@ -49,6 +49,9 @@ def style() -> Iterator[None]:
     """
     with plt.rc_context(_RC):
         yield
+        interactive = plt.isinteractive()
+    # A notebook's backend comes with the first figure and switches this on: figures would not be shown without it.
+    plt.interactive(interactive)
 
 
 def figure(columns: int = 1, panels: int = 1, height: float = 2.3) -> tuple[Figure, list[Axes]]:

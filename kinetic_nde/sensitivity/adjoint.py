@@ -4,7 +4,7 @@ import diffrax
 import equinox as eqx
 from jaxtyping import Array, Float
 
-from ..adjoints.adjoint import AbstractAdjoint
+from ..adjoints.adjoint import AbstractAdjoint, as_checkpoints
 from ..adjoints.loop import TimeLoop, Tree, run_checkpointed
 from .trajectories import followed
 from .transport import panels, transport
@@ -30,11 +30,14 @@ class TransportAdjoint(AbstractAdjoint):
     - Recommended: many steps; smooth densities, for which it agrees with autodiff to third order in dx; and densities
       that collapse to a few cells under a smooth loss, where autodiff differentiates how the scheme places mass within a
       cell and only this converges evenly. To first order where mass that matters to the loss leaves through an open end.
+    - Slow to converge: fields with a kink (`ReLU`), where g and lambda get a jump in the same place; with a smoothed loss,
+      or on an ensemble, there is no harm.
     - Not recommended: where the gradient must be that of the numbers that `solve` returns, to round-off
       (`CheckpointAdjoint`), and for derivatives with respect to the grid, the walls or t1, of which the part that
       passes through the solve is missing.
 
-    For `FiniteVolume` and `Particles`; other methods raise `TypeError`. Raises `ValueError` for fewer than 2 checkpoints.
+    For `FiniteVolume` and `Particles`; `Layers` is differentiated by autodiff whatever the adjoint, `Characteristics` raises
+    `TypeError`. Raises `ValueError` for fewer than 2 checkpoints.
 
     >>> import jax
     >>> import kinetic_nde as kn
@@ -46,11 +49,7 @@ class TransportAdjoint(AbstractAdjoint):
     0.368
     """
 
-    checkpoints: int | None = eqx.field(static=True, default=None)
-
-    def __check_init__(self):
-        if self.checkpoints is not None and self.checkpoints < 2:
-            raise ValueError(f"checkpoints must be at least 2, got {self.checkpoints}")
+    checkpoints: int | None = eqx.field(static=True, default=None, converter=as_checkpoints)
 
     def loop(
         self, time_loop: TimeLoop, clock: Tree, state: Tree, args: Tree, *, spans: int, steps: int | None

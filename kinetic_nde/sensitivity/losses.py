@@ -60,10 +60,10 @@ class L2Loss(AbstractLoss):
         self.target = needs_density(self, target)
 
     def __call__(self, distribution: Density | Ensemble) -> Float[Array, ""]:
-        return _half_square(difference(*compared(self, needs_density(self, distribution))))
+        return _half_square(difference(*densities(self, distribution)))
 
     def first_variation(self, density: Density) -> Float[Array, " cells"]:
-        g, h = compared(self, needs_density(self, density))
+        g, h = densities(self, density)
         return g.values - h.values
 
 
@@ -71,9 +71,11 @@ class KullbackLeiblerLoss(AbstractLoss):
     """D = KL(h || g) = int h ln(h / g) dx, up to a constant the negative log-likelihood of h's samples under g;
     lambda = -h / g, up to a constant.
 
-    A floor f = 1e-16 mass(h) / (length of the grid) is added to h and to g: finite for every g, with a slope also where
-    g has nothing, still never negative and 0 for g = h. Three Gauss points per cell. Where g vanishes and h does not,
-    lambda reaches -h / f: a loss for g that covers h.
+    A floor f = 1e-16 mass(h) / (length of the grid) is added to h and to g: finite for every g, still never negative
+    and 0 for g = h. Three Gauss points per cell. A loss for g that covers h: where g vanishes and h does not, lambda is
+    -h / f, the slope of the floor, which says nothing of where g is and is too steep for any optimiser. Start from
+    `WassersteinLoss`, `CramerLoss` or `SmoothedL2Loss` then. Where h reaches into the tails of g lambda varies by orders of
+    magnitude from cell to cell, which `TransportAdjoint` cannot follow: retrain with `CheckpointAdjoint()`.
 
     >>> from kinetic_nde.distributions.grid import Grid
     >>> grid = Grid(-10.0, 10.0, 400)
@@ -87,18 +89,20 @@ class KullbackLeiblerLoss(AbstractLoss):
         self.target = needs_density(self, target)
 
     def __call__(self, distribution: Density | Ensemble) -> Float[Array, ""]:
-        g, h = compared(self, needs_density(self, distribution))
+        g, h = densities(self, distribution)
         return g.grid.width * jnp.sum(_cell_means(lambda g, h: h * (jnp.log(h) - jnp.log(g)), g, h))
 
     def first_variation(self, density: Density) -> Float[Array, " cells"]:
-        return _cell_means(lambda g, h: -h / g, *compared(self, needs_density(self, density)))
+        return _cell_means(lambda g, h: -h / g, *densities(self, density))
 
 
 class MomentLoss(AbstractLoss):
     """D = 1/2 sum_k |m_k(g) - m_k(h)|^2 over the `orders` k >= 0; lambda = sum_k (m_k(g) - m_k(h)) x^k.
 
     Between densities and ensembles, of the same dimension. Moments of different order have different units, and so
-    their shares in D depend on the unit of x. Raises `ValueError` for no orders and for negative ones.
+    their shares in D depend on the unit of x. Of a density narrower than a cell the moments are those of the parabolas,
+    whose shape changes with the place in the cell, and so does the gradient: use an ensemble or
+    `WassersteinLoss`. Raises `ValueError` for no orders and for negative ones.
 
     >>> loss = MomentLoss(Ensemble([1.0, 3.0]), orders=(1, 2))
     >>> loss(Ensemble([0.0, 2.0, 4.0]))
@@ -151,6 +155,11 @@ def needs_density(loss: AbstractLoss, given: Density | Ensemble) -> Density:
     if not isinstance(given, Density):
         raise TypeError(f"a {type(loss).__name__} is between densities, not {type(given).__name__}")
     return given
+
+
+def densities(loss: AbstractLoss, given: Any) -> tuple[Density, Any]:
+    """`given`, which must be a density, and the target of the loss: `compared`."""
+    return compared(loss, needs_density(loss, given))
 
 
 def compared(loss: AbstractLoss, given: Any) -> tuple[Any, Any]:

@@ -1,17 +1,18 @@
 """Retraining at the level of distributions: a loop of updates by any optimiser of optax."""
 
 import contextlib
+import functools
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import equinox as eqx
-import jax
 import numpy as np
 import optax
 from jaxtyping import ArrayLike
 
-from .._values import as_count, as_floating, cast, common_float, known, require, under_jit
+from .._values import as_count
 from ..adjoints.adjoint import AbstractAdjoint
 from ..distributions.density import Density
 from ..distributions.ensemble import Ensemble
@@ -20,8 +21,12 @@ from ..methods.method import AbstractMethod
 from ..methods.result import Result
 from . import trainable
 from .adjoint import TransportAdjoint
-from .retraining import History, Outcome, Retraining, Row, failed
-from .update import Problem, advance, as_number, as_optax_expects, evaluate, strong
+from .problem import Problem, check_kinds, like, prepare
+from .retraining import History, Outcome, Retraining, Row, best_row, failed
+from .update import advance, as_optax_expects, evaluate, strong
+
+# By so much of its starting value a loss may have risen and still count as the same.
+_ROUNDING = 1e-6
 
 
 def retrain(
@@ -30,7 +35,7 @@ def retrain(
     loss: Callable[[Any], Any],
     *,
     t1: ArrayLike,
-    optimizer: optax.GradientTransformation,
+    optimizer: optax.GradientTransformation | optax.MultiSteps,
     max_updates: int,
     tolerance: float | int = 1e-6,
     t0: ArrayLike = 0.0,
@@ -59,7 +64,7 @@ def retrain(
       with changes of the parameters in the Euclidean metric, and mixed with another one it gets stuck early.
     - `max_updates`: with `resume` so many more. The loss is evaluated once more after the last one.
     - `max_steps`: of each solve, None for no limit. A line search tries parameters for which a solve would never end.
-    - `divergence`: how many times its starting value the loss may rise above it; inf for no limit.
+    - `divergence`: how many times the larger of its first two values the loss may rise above the first; inf for no limit.
     - `resume`: an earlier result to go on from, as if it had not stopped: with its parameters, optimiser state and history,
       the best ones if it had failed. The parameters in `equation` are then not looked at.
     - `progress`: shows a progress bar.
@@ -86,24 +91,28 @@ def retrain(
     * smallest loss: 4.13161e-06 after update 4
     The parameters changed by less than the tolerance.
     """
-    _check_kinds(equation, initial, loss, optimizer, adjoint, resume)
+    # Two updates in a row that change nothing are the end, unless gradients are gathered from several.
+    patience = 2
+    if isinstance(optimizer, optax.MultiSteps):
+        optimizer, patience = optimizer.gradient_transformation(), math.inf
+    check_kinds(equation, initial, loss, optimizer, adjoint, resume)
     updates = as_count(max_updates, "max_updates")
+    tolerance, divergence = _number(tolerance, "tolerance"), _number(divergence, "divergence")
     if not tolerance >= 0 or not divergence > 0:
         raise ValueError(f"need tolerance >= 0 and divergence > 0, got {tolerance} and {divergence}")
-    problem, parameters = _problem(equation, initial, loss, t0, t1, method, adjoint, max_steps, l2_metric)
+    problem, parameters = prepare(equation, initial, loss, t0, t1, method, adjoint, max_steps, l2_metric)
     with as_optax_expects():
         state = strong(optimizer.init(parameters))
     change, rows = float("nan"), []
     if resume is not None:
-        parameters = _like(parameters, trainable.split(resume.equation.field)[0], "parameters")
-        state = _like(state, resume.optimizer_state, "an optimiser")
+        parameters = like(parameters, trainable.split(resume.equation.field)[0], "parameters")
+        state = like(state, resume.optimizer_state, "an optimiser")
         rows = resume.history.rows()
         # The row that the loop stopped at is evaluated again, and goes on with its own change.
         change = rows.pop().change if resume.sound else change
     record = _Record(rows, state)
-    outcome, solver_message = _loop(
-        problem, optimizer, record, parameters, change, updates, float(tolerance), float(divergence), progress
-    )
+    stop = functools.partial(_stop, patience=patience, tolerance=tolerance, divergence=divergence)
+    outcome, solver_message = _loop(problem, optimizer, record, parameters, change, updates, stop, progress)
     kept = record.best if failed(outcome) else len(record.rows) - 1
     field = eqx.combine(record.rows[kept].parameters, problem.equation.field)
     return Retraining(
@@ -125,7 +134,7 @@ class _Record:
 
     @property
     def best(self) -> int:
-        return int(np.nanargmin([row.loss for row in self.rows]))
+        return best_row([row.loss for row in self.rows], [row.gradient_norm for row in self.rows])
 
     def add(self, row: Row, state: Any) -> None:
         # The state first: Ctrl-C between the two must not leave a row without one.
@@ -145,8 +154,7 @@ def _loop(
     parameters: Any,
     change: float,
     updates: int,
-    tolerance: float,
-    divergence: float,
+    stop: Callable[[list[Row]], Outcome | None],
     progress: bool,
 ) -> tuple[Outcome, str]:
     state, before = record.state(-1), len(record.rows)
@@ -162,9 +170,7 @@ def _loop(
                 show(update, row.loss)
                 if not sound:
                     return Outcome.not_finite, Result[solver]
-                if row.loss - record.rows[0].loss > divergence * abs(record.rows[0].loss):
-                    return Outcome.diverging, ""
-                if update > 0 and (outcome := _settled(record.rows, tolerance)) is not None:
+                if update > 0 and (outcome := stop(record.rows)) is not None:
                     return outcome, ""
                 if update < updates:
                     parameters, state, moved = advance(problem, optimizer, parameters, state, slope, value)
@@ -176,12 +182,19 @@ def _loop(
     return Outcome.max_updates_reached, ""
 
 
-def _settled(rows: list[Row], tolerance: float) -> Outcome | None:
-    """The stopping rule. No change at all, as at the start of a learning rate's warm-up, is no sign of a minimum."""
-    row = rows[-1]
+def _stop(rows: list[Row], *, patience: float | int, tolerance: float, divergence: float) -> Outcome | None:
+    """Whether to stop at the last row, and why. No change at all, as at the start of a learning rate's warm-up, is no
+    sign of a minimum."""
+    losses, row = [row.loss for row in rows], rows[-1]
+    # The second loss counts as well: a start at a minimum has next to none, whatever comes after it.
+    if row.loss - losses[0] > divergence * max(abs(loss) for loss in losses[:2]):
+        return Outcome.diverging
     if row.change == 0 and row.gradient_norm > 0:
-        return Outcome.stalled if rows[-2].change == 0 else None
-    return Outcome.successful if row.change < tolerance or row.change == 0 else None
+        idle = next((k for k, earlier in enumerate(reversed(rows)) if earlier.change != 0), len(rows))
+        return Outcome.stalled if idle >= patience else None
+    if row.change >= tolerance and row.change > 0:
+        return None
+    return Outcome.worse if row.loss - losses[0] > _ROUNDING * abs(losses[0]) else Outcome.successful
 
 
 def _at_the_start(row: Row, solver: str) -> str:
@@ -190,55 +203,11 @@ def _at_the_start(row: Row, solver: str) -> str:
     return what or "the gradient of the loss is not finite at the start"
 
 
-def _check_kinds(equation: Any, initial: Any, loss: Any, optimizer: Any, adjoint: Any, resume: Any) -> None:
-    if not isinstance(equation, AbstractBalanceLaw):
-        raise TypeError(f"the first argument is an equation such as kn.MeanField(net), not {type(equation).__name__}")
-    if not isinstance(initial, Density | Ensemble):
-        raise TypeError(f"the initial distribution is a kn.Density or a kn.Ensemble, not {type(initial).__name__}")
-    if not callable(loss) or isinstance(loss, type):
-        raise TypeError(f"loss is called with the distribution at t1, such as kn.L2Loss(target); got {loss!r}")
-    if not isinstance(optimizer, optax.GradientTransformation):
-        hint = f": did you mean {optimizer.__name__}(...)?" if hasattr(optimizer, "__name__") else ""
-        raise TypeError(f"optimizer must be one of optax's, such as optax.adam(0.1), not {optimizer!r}{hint}")
-    if not isinstance(adjoint, AbstractAdjoint):
-        raise TypeError(f"adjoint must be an object such as kn.TransportAdjoint(), not {adjoint!r}")
-    if resume is not None and not isinstance(resume, Retraining):
-        raise TypeError(f"resume must be the kn.Retraining of an earlier call, not {type(resume).__name__}")
-
-
-def _problem(
-    equation: Any, initial: Any, loss: Any, t0: Any, t1: Any, method: Any, adjoint: Any, max_steps: Any, l2_metric: bool
-) -> tuple[Problem, Any]:
-    if under_jit() or not known(equation, initial, loss, t0, t1, method):
-        raise ValueError(
-            "retrain runs a loop in Python and needs values that are known; within jit, vmap or grad write the loop yourself: "
-            "jax.value_and_grad of the loss of kn.solve(...).final, optimizer.update and optax.apply_updates in a jax.lax.scan"
-        )
-    start, end = as_floating(t0, "t0"), as_floating(t1, "t1")
-    if start.shape != () or end.shape != ():
-        raise ValueError(f"t0 and t1 are numbers, got shapes {start.shape} and {end.shape}")
-    require(
-        lambda: np.isfinite(start) and np.isfinite(end) and start < end,
-        lambda: f"need finite times with t0 < t1, got t0={start}, t1={end}",
-        (start, end),
-    )
-    parameters, rest = trainable.split(equation.field)
-    # A target on another grid or of another mass is found out only where the values are known.
-    as_number(loss(cast(initial, common_float(initial, equation.field))))
-    limit = None if max_steps is None else as_count(max_steps, "max_steps")
-    law = eqx.tree_at(lambda law: law.field, equation, rest)
-    return Problem(law, initial, loss, start, end, method, adjoint, limit, l2_metric), parameters
-
-
-def _like(expected: Any, given: Any, what: str) -> Any:
-    """`given`, if it has the structure and shapes of `expected`."""
-
-    def shapes(tree: Any) -> Any:
-        return jax.tree.structure(tree), [np.shape(leaf) for leaf in jax.tree.leaves(tree)]
-
-    if shapes(expected) != shapes(given):
-        raise ValueError(f"resume does not fit: it has {what} of another kind or shape than this call")
-    return given
+def _number(value: Any, name: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, not {value!r}") from None
 
 
 @contextlib.contextmanager

@@ -36,8 +36,12 @@ class Outcome(eqx.Enumeration):
         "Lower the learning rate and go on with resume=."
     )
     diverging = (
-        "The loss grows: it rose above its starting value by more than `divergence` times that value; the best parameters "
+        "The loss grows: it rose above its starting value by more than `divergence` times the larger of its first two; the best parameters "
         "are kept. Lower the learning rate and go on with resume=."
+    )
+    worse = (
+        "The parameters changed by less than the tolerance, at a larger loss than at the start; the best parameters are "
+        "kept. An update led to where the loss hardly depends on them: lower the learning rate and go on with resume=."
     )
     interrupted = "Interrupted. What was reached is kept; go on with resume=."
 
@@ -51,9 +55,15 @@ class Row(NamedTuple):
     parameters: Any
 
 
+def best_row(losses: Any, gradient_norms: Any) -> int:
+    """The row with the smallest loss among those that one can go on from: with a finite loss and gradient."""
+    sound = np.isfinite(losses) & np.isfinite(gradient_norms)
+    return int(np.argmin(np.where(sound, losses, np.inf)))
+
+
 def failed(outcome: Outcome) -> bool:
     """Whether the last parameters are worth less than the best ones."""
-    return bool((outcome == Outcome.not_finite) | (outcome == Outcome.diverging))
+    return any(bool(outcome == bad) for bad in (Outcome.not_finite, Outcome.diverging, Outcome.worse))
 
 
 class History(eqx.Module):
@@ -110,8 +120,8 @@ class History(eqx.Module):
 class Retraining(eqx.Module):
     """Parameters that were trained, and how they came about.
 
-    - `equation`: with the parameters of the last update; with the best ones if retraining ended in `not_finite` or
-      `diverging`.
+    - `equation`: with the parameters of the last update; with the best ones if retraining ended in `not_finite`,
+      `diverging` or `worse`.
     - `history`: a `History`.
     - `result`: an `Outcome`; `message` is its text, empty after success.
     - `best`: the row of the history with the smallest loss; `at(row)` is the equation of any row.
@@ -134,8 +144,8 @@ class Retraining(eqx.Module):
 
     @property
     def best(self) -> int:
-        """The row of the history with the smallest loss; 0 is the start."""
-        return int(np.nanargmin(self.history.loss))
+        """The row of the history with the smallest loss among those with a finite gradient; 0 is the start."""
+        return best_row(self.history.loss, self.history.gradient_norm)
 
     @property
     def message(self) -> str:
@@ -144,7 +154,7 @@ class Retraining(eqx.Module):
 
     @property
     def sound(self) -> bool:
-        """Whether the last row of the history is that of `equation`: it ended neither in `not_finite` nor `diverging`."""
+        """Whether the last row of the history is that of `equation`: it did not fail."""
         return not failed(self.result)
 
     def at(self, row: int) -> Any:
@@ -156,6 +166,10 @@ class Retraining(eqx.Module):
         field = eqx.combine(jax.tree.map(lambda leaf: leaf[row], stacked), rest)
         return eqx.tree_at(lambda law: law.field, self.equation, field)
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What a notebook shows."""
+        printer.text(str(self))
+
     def __str__(self) -> str:
         """A table of the updates and how it ended."""
         history = self.history
@@ -166,6 +180,8 @@ class Retraining(eqx.Module):
         rows = [
             [f"{k}{'*' * (k == self.best)}", *(_short(column[k]) for column in numbers)] for k in range(len(history))
         ]
+        # Where no change was made there is none to show.
+        rows = [["" if i == 3 and cell == "nan" else cell for i, cell in enumerate(row)] for row in rows]
         if len(rows) > _ROWS:
             rows = [*rows[: _ROWS // 2], ["..."] * len(head), *rows[-_ROWS // 2 :]]
         widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
@@ -176,4 +192,4 @@ class Retraining(eqx.Module):
 
 
 def _short(number: float) -> str:
-    return "" if np.isnan(number) else f"{number:.6g}"
+    return f"{number:.6g}"

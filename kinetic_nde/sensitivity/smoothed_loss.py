@@ -10,9 +10,8 @@ from jaxtyping import Array, ArrayLike, Float
 from .._values import as_floating, require
 from ..distributions.density import Density
 from ..distributions.ensemble import Ensemble
-from ..distributions.profile import Profile, gauss
-from ..distributions.reconstruction import ghosts
-from .losses import AbstractLoss, compared, needs_density
+from ..distributions.profile import Profile, gauss, optimal
+from .losses import AbstractLoss, densities, needs_density
 
 # Beyond so many standard deviations a Gaussian is below the rounding of float64.
 _REACH = 9.0
@@ -50,25 +49,22 @@ class SmoothedL2Loss(AbstractLoss):
         )
 
     def __call__(self, distribution: Density | Ensemble) -> Float[Array, ""]:
-        error = _difference(*compared(self, needs_density(self, distribution)))
+        error = _difference(*densities(self, distribution))
         smoothed = _smoothed(error, self.bandwidth.astype(error.average.dtype))
         return 0.5 * error.grid.width * jnp.sum(smoothed * _coefficients(error))
 
     def first_variation(self, density: Density) -> Float[Array, " cells"]:
-        error = _difference(*compared(self, needs_density(self, density)))
+        error = _difference(*densities(self, density))
         return _smoothed(error, self.bandwidth.astype(error.average.dtype))[0]
 
 
 def _difference(g: Density, h: Density) -> Profile:
-    """The optimal parabolas of g - h, linear in the averages.
+    """The optimal parabolas of g - h.
 
     The weights of the non-oscillatory reconstruction would make the loss depend on where in its cell a spike sits: its
     gradient would be that of these weights as much as of the distance. Smoothing needs no protection from oscillations.
     """
-    error = g.values - h.values
-    before, after = ghosts(error)
-    steps = jnp.diff(jnp.concatenate([before[None], error, after[None]]))
-    return Profile(g.grid, error, 0.5 * (steps[:-1] + steps[1:]), 0.5 * (steps[1:] - steps[:-1]))
+    return optimal(g.grid, g.values - h.values)
 
 
 def _coefficients(profile: Profile) -> Float[Array, "3 cells"]:

@@ -76,7 +76,9 @@ def transport(loop: TimeLoop, span: Span, final: tuple[Clock, Array], cotangent:
     law, grid = span.equation, span.grid
     outside = cotangent[0], cotangent[-1]
     start = _corrected(cotangent[1:-1], 1 / 12)
-    scale = jnp.maximum(jnp.max(jnp.abs(start)), jnp.finfo(start.dtype).tiny)
+    # What leaves may be all that counts.
+    largest = jnp.max(jnp.abs(jnp.concatenate([start, jnp.stack(outside)])))
+    scale = jnp.maximum(largest, jnp.finfo(start.dtype).tiny)
     beyond = outside[0] / scale, outside[1] / scale
     trained, rest = eqx.partition(law, eqx.is_inexact_array)
 

@@ -10,8 +10,8 @@ from jaxtyping import Array, Float
 
 from ..distributions.density import Density
 from ..distributions.ensemble import Ensemble
-from ..distributions.profile import gauss
-from .losses import AbstractLoss, compared, difference, needs_density, needs_distribution
+from ..distributions.profile import gauss, optimal
+from .losses import AbstractLoss, compared, densities, difference, needs_density, needs_distribution
 
 _NODES, _WEIGHTS = gauss(3)
 
@@ -34,12 +34,12 @@ class CramerLoss(AbstractLoss):
         self.target = needs_density(self, target)
 
     def __call__(self, distribution: Density | Ensemble) -> Float[Array, ""]:
-        g, h = compared(self, needs_density(self, distribution))
+        g, h = densities(self, distribution)
         gap, weights, _ = _gap(g, h)
         return 0.5 * g.grid.width * jnp.sum(gap**2 * weights[None, :])
 
     def first_variation(self, density: Density) -> Float[Array, " cells"]:
-        g, h = compared(self, needs_density(self, density))
+        g, h = densities(self, density)
         gap, weights, nodes = _gap(g, h)
         cell = jnp.sum(gap * weights[None, :], axis=1)
         beyond = jnp.cumsum(cell[::-1])[::-1] - cell
@@ -96,7 +96,7 @@ class WassersteinLoss(AbstractLoss):
         return _jitted_cost(g, h, self.order)
 
     def first_variation(self, density: Density) -> Float[Array, " cells"]:
-        g, h = compared(self, needs_density(self, density))
+        g, h = densities(self, density)
         potential, _ = _potential(g, h, self.order)
         return potential @ jnp.asarray(_WEIGHTS, potential.dtype) / g.mass
 
@@ -136,7 +136,10 @@ def _against_density(g: Density, h: Density | Ensemble, order: float):
     def pairing(density: Density) -> Array:
         # The slope is for grids whose bounds are differentiated.
         held = potential + slope * (_places(density) - places)
-        values = jnp.stack([density.profile.at(s) for s in _NODES], axis=1)
+        # By the optimal parabolas: the weights of the others change as much as the averages do where g is narrower than
+        # a cell, and their derivative is no part of dg.
+        parabolas = optimal(density.grid, density.values)
+        values = jnp.stack([parabolas.at(s) for s in _NODES], axis=1)
         return jnp.sum(held * values * _row(_WEIGHTS, values)) * density.grid.width / mass
 
     return pairing

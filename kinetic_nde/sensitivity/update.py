@@ -8,55 +8,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
-from .._values import as_floating
 from ..adjoints.adjoint import AbstractAdjoint, ForwardMode
-from ..methods.method import AbstractMethod
 from ..methods.result import Result
-from ..solve import solve
 from .metric import l2_gradient, l2_norm
-
-
-class Problem(eqx.Module):
-    """The loss of the distribution at t1 as a function of the trainable arrays of the field.
-
-    `equation.field` is the part of the field that is not trained. A solve that fails gives NaN and its `Result`.
-    `ValueError` for a loss that is not one number.
-    """
-
-    equation: Any
-    initial: Any
-    loss: Any
-    t0: Float[Array, ""]
-    t1: Float[Array, ""]
-    method: AbstractMethod | None
-    adjoint: AbstractAdjoint
-    max_steps: int | None = eqx.field(static=True)
-    l2_metric: bool = eqx.field(static=True)
-
-    def __call__(self, parameters: Any) -> tuple[Float[Array, ""], Result]:
-        field = eqx.combine(parameters, self.equation.field)
-        solution = solve(
-            eqx.tree_at(lambda law: law.field, self.equation, field),
-            self.initial,
-            t1=self.t1,
-            t0=self.t0,
-            method=self.method,
-            adjoint=self.adjoint,
-            max_steps=self.max_steps,
-            throw=False,
-        )
-        value = as_number(self.loss(solution.final))
-        return jnp.where(solution.result == Result.successful, value, jnp.nan), solution.result
-
-
-def as_number(value: Any) -> Float[Array, ""]:
-    """What a loss gave, `ValueError` if it is not one number."""
-    value = as_floating(value, "what the loss gives")
-    if value.shape != ():
-        raise ValueError(f"a loss must give one number, got shape {value.shape}")
-    return value
+from .problem import Problem
 
 
 def reverse_mode(function: Callable[[Any], tuple[Array, Any]], adjoint: AbstractAdjoint) -> Callable[[Any], Any]:
@@ -85,7 +42,9 @@ def evaluate(problem: Problem, parameters: Any) -> tuple[Array, Any, Array, Resu
     """D, dD/dtheta, the norm of the gradient in L2(t0, t1), and how the solve ended."""
     function = reverse_mode(problem, problem.adjoint)
     (value, result), slope = jax.value_and_grad(function, has_aux=True)(parameters)
-    return value, slope, l2_norm(slope, l2_gradient(slope, problem.t0, problem.t1)), result
+    norm = l2_norm(slope, l2_gradient(slope, problem.t0, problem.t1))
+    # The slope of a solve that failed is zero, which it is not known to be.
+    return value, slope, jnp.where(result == Result.successful, norm, jnp.nan), result
 
 
 @eqx.filter_jit
