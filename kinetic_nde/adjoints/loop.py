@@ -25,12 +25,13 @@ class TimeLoop(NamedTuple):
     `state` and the arrays of floats in `args` are differentiated, `clock` (times and counts) is not. Both functions are
     static and use no traced values but their arguments. Under `vmap` all members of a batch go round together: a step
     must leave alone a member for which `more` is false. `report(args, k, clock)`, if given, is called in each round of
-    the forward loop only.
+    the forward loop only. `reversal`, if given, is a faster way than `autodiff` to the same derivative.
     """
 
     step: Callable[[Tree, Int[Array, ""], Tree, Tree], tuple[Tree, Tree]]
     more: Callable[[Tree, Int[Array, ""], Tree], Any]
     report: Callable[[Tree, Int[Array, ""], Tree], None] | None = None
+    reversal: "Reversal | None" = None
 
 
 class Sweep(NamedTuple):
@@ -45,6 +46,11 @@ class Sweep(NamedTuple):
     back: Callable[[Int[Array, ""], tuple[Tree, Tree], Tree], Tree]
     carry: Tree
     finish: Callable[[Tree], tuple[Tree, Tree]]
+
+
+# `reversal(loop, args, final, cotangent)`, with the last (clock, state) and the cotangent of that state: what is done on
+# the way back. Static, as are the functions of the loop.
+Reversal = Callable[[TimeLoop, Tree, tuple[Tree, Tree], Tree], Sweep]
 
 
 def run(loop: TimeLoop, clock: Tree, state: Tree, args: Tree) -> tuple[Tree, Tree]:
@@ -87,21 +93,21 @@ def run_checkpointed(
     clock: Tree,
     state: Tree,
     args: Tree,
-    reversal: Callable[[TimeLoop, Tree, tuple[Tree, Tree], Tree], Sweep] = autodiff,
+    reversal: Reversal | None = None,
 ) -> tuple[Tree, Tree]:
     """The same loop with a reverse-mode derivative that stores `slots` states on the way, and twice 32 more while it
     goes back.
 
     The number of steps need not be known: whenever the store is full, every second state is dropped and the distance
     between stored states doubles. Up to `slots` steps are computed once, up to 32 slots twice (again from the
-    stored state), up to 32^2 slots three times, and there is no limit. `reversal(loop, args, final, cotangent)`, with the last
-    (clock, state) and the cotangent of that state, says what is done on the way back; it is static, as are the functions
-    of the loop.
+    stored state), up to 32^2 slots three times, and there is no limit. `reversal` says what is done on the way back; by
+    default it is the exact derivative, by the loop's own rule or by `autodiff`.
     """
     differentiable, rest = eqx.partition(args, eqx.is_inexact_array)
     arrays, static = eqx.partition(rest, eqx.is_array)
     merge = functools.partial(_merge, static)
     report = loop.report
+    rule = reversal or loop.reversal or autodiff
     merged = TimeLoop(
         lambda parts, k, clock, state: loop.step(merge(parts), k, clock, state),
         lambda parts, k, clock: loop.more(merge(parts), k, clock),
@@ -110,7 +116,7 @@ def run_checkpointed(
     return _checkpointed(
         merged,
         slots,
-        lambda parts, final, cotangent: reversal(loop, merge(parts), final, cotangent),
+        lambda parts, final, cotangent: rule(loop, merge(parts), final, cotangent),
         clock,
         state,
         differentiable,
@@ -162,18 +168,18 @@ def _forward(
 def _backward(loop: TimeLoop, slots: int, reversal: Callable, residuals: tuple, cotangents: tuple) -> tuple:
     store, count, final, args = residuals
     sweep: Sweep = reversal(args, final, cotangents[1])
-    inner = min(slots, _INNER)
+    # A power of two, as the stride is: one divides the other.
+    inner = 1 << (min(slots, _INNER).bit_length() - 1)
 
     def advance(steps: Array, k: Array, entry: tuple) -> tuple:
         """`entry` after that many steps, the first of which has number k."""
         return lax.fori_loop(0, steps, lambda i, entry: loop.step(args, k + i, *entry), entry)
 
     def segment(done: Array, carry: Tree) -> Tree:
-        """Between two stored states: cut into runs of `inner` steps, the state at whose starts is kept where those
-        fit."""
-        index = (count - 1) // store.stride - done
-        first = index * store.stride
-        length = jnp.minimum(store.stride, count - first)
+        """At least `inner` steps and all between two stored states: cut into runs of `inner` steps, the state at whose
+        starts is kept where those fit."""
+        first = (segments - 1 - done) * apiece
+        length = jnp.minimum(apiece, count - first)
         runs = (length + inner - 1) // inner
         apart = (runs + inner - 1) // inner
 
@@ -182,7 +188,7 @@ def _backward(loop: TimeLoop, slots: int, reversal: Callable, residuals: tuple, 
             entry = advance(jnp.asarray(inner, jnp.int32), first + (i - 1) * inner, entry)
             return entry, _write(starts, i, apart, entry)
 
-        start = _read(store.entries, index)
+        start = _read(store.entries, first // store.stride)
         _, starts = lax.fori_loop(
             1, runs, keep, (start, _write(_buffer(start, inner), jnp.zeros((), jnp.int32), apart, start))
         )
@@ -200,19 +206,28 @@ def _backward(loop: TimeLoop, slots: int, reversal: Callable, residuals: tuple, 
 
         def fill(i: Array, filled: tuple) -> tuple:
             entry, entries = filled
-            entry = loop.step(args, first + i - 1, *entry)
+            k = first + i
+            entry = lax.cond(
+                k % store.stride == 0,
+                lambda _: _read(store.entries, k // store.stride),
+                lambda entry: loop.step(args, k - 1, *entry),
+                entry,
+            )
             return entry, _write(entries, i, one, entry)
 
         one = jnp.ones((), jnp.int32)
-        _, entries = lax.fori_loop(1, steps, fill, (entry, _write(_buffer(entry, inner), 0 * one, one, entry)))
+        last, entries = lax.fori_loop(1, steps, fill, (entry, _write(_buffer(entry, inner), 0 * one, one, entry)))
 
-        def back(done: Array, carry: Tree) -> Tree:
+        def back(done: Array, carried: tuple) -> tuple:
+            entry, carry = carried
             i = steps - 1 - done
-            return sweep.back(first + i, _read(entries, i), carry)
+            # The next entry is carried: read where it is used it would be read, slowly, by each of its uses.
+            return _read(entries, jnp.maximum(i - 1, 0)), sweep.back(first + i, entry, carry)
 
-        return lax.fori_loop(0, steps, back, carry)
+        return lax.fori_loop(0, steps, back, (last, carry))[1]
 
-    segments = (count + store.stride - 1) // store.stride
+    apiece = jnp.maximum(store.stride, inner)
+    segments = (count + apiece - 1) // apiece
     ct_state, ct_args = sweep.finish(lax.fori_loop(0, segments, segment, sweep.carry))
     return None, ct_state, eqx.filter(ct_args, eqx.is_inexact_array), None
 

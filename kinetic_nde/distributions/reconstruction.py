@@ -42,6 +42,13 @@ class AbstractReconstruction(eqx.Module):
         """Slope and curvature from the undivided differences to the left and to the right neighbour, pointwise, of
         averages in their `unit`."""
 
+    @abc.abstractmethod
+    def edge_derivatives(
+        self, backward: Float[Array, "*n"], forward: Float[Array, "*n"], epsilon: float, edge: Float[Array, "*n"]
+    ) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
+        """The derivatives of edge = P(1/2) - u = slope / 2 + curvature / 6, which is known, with respect to both
+        differences."""
+
 
 class CWENO3(AbstractReconstruction):
     """Third-order central WENO: a convex combination of the two linear polynomials and of what they lack of the optimal
@@ -69,6 +76,22 @@ class CWENO3(AbstractReconstruction):
         self, backward: Float[Array, "*n"], forward: Float[Array, "*n"], epsilon: float
     ) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
         return _combine(self.c0, epsilon, backward, forward)
+
+    def edge_derivatives(
+        self, backward: Float[Array, "*n"], forward: Float[Array, "*n"], epsilon: float, edge: Float[Array, "*n"]
+    ) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
+        # The edge is sum_k w_k e_k of the three polynomials' own, dw_k = w_k (d_k - sum_j w_j d_j), d_k = -2 dI_k / I_k:
+        # d edge = sum_k w_k (de_k + d_k (e_k - edge)).
+        half, second, share = 0.5 * (backward + forward), forward - backward, 0.5 / self.c0
+        i_left, i_right, i_centre, left, right, centre = _numerators(self.c0, epsilon, backward, forward)
+        total, inverse = 1 / (left + right + centre), 1 / (i_left * i_right * i_centre)
+        bent = -4 * centre * (0.5 * half + (share / 6) * second - edge) * (i_left * i_right * inverse)
+        across = (13 / (12 * self.c0**2)) * second
+        by_backward = left * (0.5 - 4 * backward * (i_right * i_centre * inverse) * (0.5 * backward - edge))
+        by_forward = right * (0.5 - 4 * forward * (i_left * i_centre * inverse) * (0.5 * forward - edge))
+        by_backward = by_backward + centre * (0.25 - share / 6) + bent * (0.5 * half - across)
+        by_forward = by_forward + centre * (0.25 + share / 6) + bent * (0.5 * half + across)
+        return total * by_backward, total * by_forward
 
 
 def _numerators(c0: float, epsilon: float, backward: Array, forward: Array) -> tuple[Array, ...]:

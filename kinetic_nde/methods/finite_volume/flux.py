@@ -23,24 +23,31 @@ def flux_local_lax_friedrichs(
     return 0.5 * v * (left + right) - 0.5 * jnp.abs(v) * (right - left)
 
 
+def upwind(
+    padded: Float[Array, " padded"], sign: Float[Array, " faces"]
+) -> tuple[Float[Array, " faces"], Float[Array, " faces"], Float[Array, " faces"]]:
+    """The average of the upwind cell of each face, and its differences to the cell behind it and to the one ahead.
+
+    Written for the two neighbours on either side of a face, with the differences taken *towards the face*: one
+    reconstruction per face and one result make this a single vectorised loop, where a left and a right state per cell would be
+    two that XLA computes twice.
+    """
+    far_left, left, right, far_right = padded[:-3], padded[1:-2], padded[2:-1], padded[3:]
+    rightwards = sign > 0
+    behind = jnp.where(rightwards, left - far_left, right - far_right)
+    return jnp.where(rightwards, left, right), behind, sign * (right - left)
+
+
 def upwind_state(
     reconstruction: AbstractReconstruction,
     epsilon: float,
     padded: Float[Array, " padded"],
     sign: Float[Array, " faces"],
 ) -> tuple[Float[Array, " faces"], Float[Array, " faces"]]:
-    """The average of the upwind cell of each face, and by how much its parabola differs from that at the face.
-
-    Written for the two neighbours on either side of a face, with the upwind cell and its differences taken *towards the
-    face*: one reconstruction per face and one result make this a single vectorised loop, where a left and a right state
-    per cell would be two that XLA computes twice.
-    """
-    far_left, left, right, far_right = padded[:-3], padded[1:-2], padded[2:-1], padded[3:]
-    rightwards = sign > 0
-    ahead = sign * (right - left)
-    behind = jnp.where(rightwards, left - far_left, right - far_right)
+    """The average of the upwind cell of each face, and by how much its parabola differs from that at the face."""
+    average, behind, ahead = upwind(padded, sign)
     slope, curvature = reconstruction(behind, ahead, epsilon)
-    return jnp.where(rightwards, left, right), 0.5 * slope + curvature / 6
+    return average, 0.5 * slope + curvature / 6
 
 
 def upwind_flux(
@@ -52,8 +59,15 @@ def upwind_flux(
     dt: Float[Array, ""],
 ) -> Float[Array, " faces"]:
     """The mass through each face in a time dt, divided by dx: local Lax-Friedrichs with the upwind states."""
-    upwind, rest = upwind_state(reconstruction, epsilon, padded, wind.sign)
-    amount = dt * wind.courant * (upwind + rest)
+    average, edge = upwind_state(reconstruction, epsilon, padded, wind.sign)
+    return carried(positivity, average, average + edge, wind, dt)
+
+
+def carried(
+    positivity: bool, average: Float[Array, " faces"], state: Float[Array, " faces"], wind: Wind, dt: Float[Array, ""]
+) -> Float[Array, " faces"]:
+    """The flux of an upwind `state`, at most what there is in the upwind cell."""
+    amount = dt * wind.courant * state
     if positivity:
-        amount = no_more_than_there_is(amount, wind.share * upwind)
+        amount = no_more_than_there_is(amount, wind.share * average)
     return wind.sign * amount

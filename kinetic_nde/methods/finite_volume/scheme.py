@@ -19,6 +19,7 @@ from ..method import AbstractMethod, Integrated, Options, Times, check_velocity,
 from ..result import Result, first_failure
 from .boundary import extend, wind
 from .step import Clock, Span, more, report, step
+from .transpose import transposed
 
 
 class FiniteVolume(AbstractMethod):
@@ -59,7 +60,7 @@ class FiniteVolume(AbstractMethod):
         # The solve runs in the unit of the reconstruction, which keeps float32 in range and the hot loop free of a
         # division.
         scale = unit(initial.mass, grid.length)
-        loop = TimeLoop(step, more, report if options.progress else None)
+        loop = TimeLoop(step, more, report if options.progress else None, transposed)
 
         def span(carry: tuple, ends: tuple) -> tuple:
             (t, count), state = carry

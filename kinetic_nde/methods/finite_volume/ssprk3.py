@@ -19,3 +19,17 @@ def step_ssprk3(increment: Callable[[int, Array], Array], u: Float[Array, "*n"])
     k2 = increment(1, u + k1)
     k3 = increment(2, u + 0.25 * (k1 + k2))
     return u + (k1 + k2 + 4 * k3) * (1 / 6)
+
+
+def pull_ssprk3(pull: Callable[[int, Array], Array], cotangent: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    """The transpose of such a step, with `pull(stage, cotangent)` that of `increment` at the state of that stage; called
+    from the last stage to the first.
+
+    >>> import jax.numpy as jnp
+    >>> float(pull_ssprk3(lambda stage, c: -0.5 * c, jnp.array(1.0)))  # a step of u' = -u / 2, which is its own transpose
+    0.6041666...
+    """
+    third = pull(2, (4 / 6) * cotangent)
+    second_in = (1 / 6) * cotangent + 0.25 * third
+    second = pull(1, second_in)
+    return cotangent + third + second + pull(0, second_in + second)

@@ -51,7 +51,7 @@ def step(span: Span, k: Array, clock: Clock, state: Array) -> tuple[Clock, Array
     """One step from the clock's time; of length 0 for a member of a batch that is at the end already."""
     t, count = clock
     always = k >= 0
-    left, dt, winds = _length(span, k, clock, always)
+    left, dt, winds = length(span, k, clock, always)
 
     def flux(padded: Array, wind: Wind, dt: Array) -> Array:
         return upwind_flux(span.reconstruction, threshold(span.grid.cells), span.positivity, padded, wind, dt)
@@ -68,12 +68,12 @@ def step(span: Span, k: Array, clock: Clock, state: Array) -> tuple[Clock, Array
     return clock, step_ssprk3(increment, state)
 
 
-def _length(span: Span, k: Array, clock: Clock, always: Array) -> tuple[Array, Array, tuple[Wind, ...]]:
+def length(span: Span, k: Array, clock: Clock, always: Array) -> tuple[Array, Array, tuple[Wind, ...]]:
     """The number of equal steps left, the length of the next one, and the wind at its three stages."""
     t, rest = clock[0], span.end - clock[0]
     going = more(span, k, clock)
 
-    def length(left: Array) -> Array:
+    def duration(left: Array) -> Array:
         return jax.lax.stop_gradient(jnp.where(going, rest / left, jnp.zeros_like(t)))
 
     def wind_at(time: Array) -> Wind:
@@ -87,19 +87,19 @@ def _length(span: Span, k: Array, clock: Clock, always: Array) -> tuple[Array, A
     now = wind_at(t) if span.steady is None else span.steady
     if span.steps is not None:
         left = jnp.asarray(span.steps - k, t.dtype)
-        dt = length(left)
+        dt = duration(left)
         return left, dt, (now, *stages(dt))
     left = _steps_left(now.fastest, rest, span.cfl)
     if span.steady is None:
         # However calm it is now: no step is longer than this share of the whole.
         left = jnp.maximum(left, jnp.ceil(rest * _LEAST_STEPS / (span.times.t1 - span.times.t0)))
-    dt = length(left)
+    dt = duration(left)
     later = stages(dt)
     if span.steady is None:
         # The wind may grow or turn during the step: its stages decide on its length, and are evaluated again if they ask
         # for a shorter step.
         left = jax.lax.stop_gradient(_steps_for(span, rest, dt, (now, *later)))
-        dt, trial = length(left), dt
+        dt, trial = duration(left), dt
         later = jax.lax.cond(any_member(dt < trial), stages, lambda _: later, dt)
     return left, dt, (now, *later)
 

@@ -1,0 +1,156 @@
+"""The transpose of a step, written out: the exact derivative of the scheme at a third of what autodiff takes."""
+
+import functools
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ...adjoints.fence import fenced
+from ...adjoints.loop import Sweep, TimeLoop, Tree
+from ...distributions.reconstruction import threshold
+from .boundary import Wind, wind, with_ghosts
+from .flux import carried, upwind, upwind_state
+from .ssprk3 import STAGES, pull_ssprk3, step_ssprk3
+from .step import Clock, Span, length
+
+
+class _Stage(NamedTuple):
+    """What a stage computed on the way: the averages with their ghosts, and the upwind state of each face."""
+
+    padded: Float[Array, " padded"]
+    state: Float[Array, " faces"]
+    wind: Wind
+
+
+_Faces = tuple[Float[Array, " faces"], Float[Array, " faces"]]
+
+
+def transposed(loop: TimeLoop, span: Span, final: tuple[Clock, Array], cotangent: Float[Array, " extended"]) -> Sweep:
+    """The steps of a span reversed: what `autodiff` computes, to rounding.
+
+    A face has three cells, upwind, ahead and behind, and a flux of which all derivatives are local: with edge(d_behind,
+    d_ahead) the value of the upwind parabola at the face less its average u,
+
+        flux = sign clip(dt c (u + edge), 0, share u),
+
+    and the cotangents of the three are gathered in the cells. Each part stands behind a fence of its own. What the steps pull
+    back to is the wind at the faces, at the end of the span if it is steady and else at each stage.
+    """
+    epsilon = threshold(span.grid.cells)
+    trained, rest = eqx.partition((span.equation, span.grid), eqx.is_inexact_array)
+
+    def winds_at(always: Array, times: list[Array], trained: Tree) -> list[Wind]:
+        def wind_at(trained: Tree, time: Array) -> Wind:
+            return wind(*eqx.combine(trained, rest), time)
+
+        return [fenced(always, wind_at, trained, time) for time in times]
+
+    def state_of(padded: Array, sign: Array) -> Array:
+        average, edge = upwind_state(span.reconstruction, epsilon, padded, sign)
+        return average + edge
+
+    def through_edges(padded: Array, state: Array, cotangent: Array, wind: Wind, dt: Array) -> _Faces:
+        """The cotangents of the differences behind and ahead."""
+        average, behind, ahead = upwind(padded, wind.sign)
+        inside, _ = _rises(span.positivity, average, state, cotangent, wind, dt)
+        by_behind, by_ahead = span.reconstruction.edge_derivatives(behind, ahead, epsilon, state - average)
+        weight = inside * dt * wind.courant
+        return weight * by_behind, weight * by_ahead
+
+    def to_cells(behind: Array, ahead: Array, stage: _Stage, cotangent: Array, dt: Array) -> tuple[Array, Array]:
+        """The cotangents of the averages and of the two ghosts."""
+        average, wind = _upwind_average(stage), stage.wind
+        inside, top = _rises(span.positivity, average, stage.state, cotangent, wind, dt)
+        here = inside * dt * wind.courant + top * wind.share + behind - ahead
+        rightwards, nothing = wind.sign > 0, jnp.zeros_like(behind)
+        far_left, far_right = jnp.where(rightwards, -behind, nothing), jnp.where(rightwards, nothing, -behind)
+        left, right = jnp.where(rightwards, here, ahead), jnp.where(rightwards, ahead, here)
+        # Nothing passes the outermost faces: what they would add is zero.
+        cells = far_left[3:] + left[2:-1] + right[1:-2] + far_right[:-3]
+        before, after = far_left[2] + left[1] + right[0], left[-1] + right[-2] + far_right[-3]
+        return cells, jnp.stack([before, after])
+
+    def back(k: Array, entry: tuple[Clock, Array], carry: tuple[Array, Tree]) -> tuple[Array, Tree]:
+        (clock, state), always = entry, k >= 0
+        _, dt, winds = length(span, k, clock, always)
+        if span.steady is None:
+            # Evaluated once for both ways, and fenced as on the way forward: where the wind turns at a face, rounding
+            # decides on its sign.
+            times = [clock[0] + stage * dt for stage in STAGES]
+            winds, pull_winds = jax.vjp(functools.partial(winds_at, always, times), trained)
+        stages: list[_Stage] = []
+
+        def increment(number: int, state: Array) -> Array:
+            padded, wind = fenced(always, with_ghosts, state), winds[number]
+            upwind_states = fenced(always, state_of, padded, wind.sign)
+            stages.append(_Stage(padded, upwind_states, wind))
+            through = carried(span.positivity, _upwind_average(stages[-1]), upwind_states, wind, dt)
+            return through[:-1] - through[1:]
+
+        pulled: list[tuple[Array, Array]] = []
+
+        def pull(number: int, cotangent: Array) -> Array:
+            stage = stages[number]
+            edges = fenced(always, through_edges, stage.padded, stage.state, cotangent, stage.wind, dt)
+            cells, ends = fenced(always, to_cells, *edges, stage, cotangent, dt)
+            pulled.insert(0, _to_wind(span.positivity, stage, cotangent, dt))
+            return _with_ends(cells, ends)
+
+        step_ssprk3(increment, state)
+        before = pull_ssprk3(pull, carry[0])
+        if span.steady is not None:
+            by_wind = tuple(sum(parts[1:], parts[0]) for parts in zip(*pulled, strict=True))
+            return before, jax.tree.map(jnp.add, carry[1], by_wind)
+
+        (by_parameters,) = pull_winds(
+            [
+                jax.tree.map(jnp.zeros_like, blown)._replace(courant=courant, share=share)
+                for blown, (courant, share) in zip(winds, pulled, strict=True)
+            ]
+        )
+        return before, jax.tree.map(jnp.add, carry[1], by_parameters)
+
+    def finish(carry: tuple[Array, Tree]) -> tuple[Array, Span]:
+        zeros = jax.tree.map(jnp.zeros_like, eqx.filter(span, eqx.is_inexact_array))
+        if span.steady is None:
+            equation, grid = carry[1]
+            return carry[0][1:-1], zeros._replace(equation=equation, grid=grid)
+        courant, share = carry[1]
+        return carry[0][1:-1], zeros._replace(steady=zeros.steady._replace(courant=courant, share=share))
+
+    wanted = trained if span.steady is None else (span.steady.courant, span.steady.share)
+    # With one more zero at either end: a difference for every face.
+    return Sweep(back, (jnp.pad(cotangent, 1), jax.tree.map(jnp.zeros_like, wanted)), finish)
+
+
+def _upwind_average(stage: _Stage) -> Float[Array, " faces"]:
+    return jnp.where(stage.wind.sign > 0, stage.padded[1:-2], stage.padded[2:-1])
+
+
+def _rises(positivity: bool, average: Array, state: Array, cotangent: Array, wind: Wind, dt: Array) -> _Faces:
+    """The cotangent of the flux, towards its wind, where the flux is that of the upwind state; and where it is all that
+    there is. As `no_more_than_there_is` has it at ties."""
+    rise = wind.sign * (cotangent[1:] - cotangent[:-1])
+    nothing = jnp.zeros_like(rise)
+    if not positivity:
+        return rise, nothing
+    amount, limit = dt * wind.courant * state, wind.share * average
+    above = amount > limit
+    inside = jnp.where(above, nothing, jnp.where(amount < 0, nothing, rise))
+    return inside, jnp.where(above, jnp.where(limit < 0, nothing, rise), nothing)
+
+
+def _to_wind(positivity: bool, stage: _Stage, cotangent: Array, dt: Array) -> _Faces:
+    """The cotangents of the wind's Courant numbers and shares."""
+    average = _upwind_average(stage)
+    inside, top = _rises(positivity, average, stage.state, cotangent, stage.wind, dt)
+    return inside * dt * stage.state, top * average
+
+
+def _with_ends(cells: Float[Array, " cells"], ends: Float[Array, " 2"]) -> Float[Array, " padded"]:
+    """The cotangents of `ghosts` given to the three cells that they are made of, and zeros for the cells outside."""
+    weights = jnp.array([3.0, -3.0, 1.0], cells.dtype)
+    return jnp.pad(cells, 2).at[2:5].add(ends[0] * weights).at[-5:-2].add(ends[1] * weights[::-1])
