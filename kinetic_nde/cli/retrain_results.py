@@ -129,7 +129,7 @@ def _training(found: Retrained, options: Options) -> dict[str, Any]:
         },
         "training": {
             "loss": "W2^2 / 2 between the density at t1 and what is wanted",
-            "optimiser": "adam, cosine decay",
+            "optimiser": "rprop",
             "learning_rate": task.learning_rate if options.learning_rate is None else options.learning_rate,
             "updates": len(found.history) - 1,
             "updates_asked_for": options.updates,

@@ -1,7 +1,9 @@
 """A network that is to carry measurements somewhere, and how it is trained to."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -13,6 +15,7 @@ from ..sensitivity.transport_losses import WassersteinLoss
 from ..solution import Solution
 from ..solve import solve
 from .frame import Frame
+from .rprop import rprop
 from .standardise import InputError
 
 CELLS = 400
@@ -60,18 +63,17 @@ class Task(NamedTuple):
             raise InputError(f"the solve failed for these parameters. {error}") from error
 
     def train(self, x: np.ndarray, updates: int, learning_rate: float | None, progress: bool = False) -> Retraining:
-        """The network for measurements x: W2^2 / 2 between their density at t1 and the target, made small by Adam.
+        """The network for measurements x: W2^2 / 2 between their density at t1 and the target, made small by `rprop`.
 
-        Where classes count the loss has a kink at its minimum: the learning rate falls to 0 as a cosine, and the
-        momentum is short. So is Adam's memory of the size of the gradients, and nothing is added to that: where few
-        measurements are near the threshold they are tiny, right all the same, and soon larger by decades. (One that
-        grows at once moves the parameters by (1 - b1) / sqrt(1 - b2) = 1.1 learning rates at most.)
+        Where classes count, the loss is a well with a kink at its bottom, between plateaus where no measurement is near
+        the threshold: there the slope is smaller by decades, and right all the same. Beyond the walls it is rounding,
+        so that the threshold is kept a cell away from them.
 
         The gradient is that of the adjoint transport equation on a density. Along particles it would be zero: all are
         at a wall in the end, and a small change of the network moves none of them to the other.
         """
         rate = self.learning_rate if learning_rate is None else learning_rate
-        optimizer = optax.adam(optax.cosine_decay_schedule(rate, updates), b1=0.5, b2=0.8, eps=1e-30)
+        optimizer = optax.chain(rprop(rate), _divides_within(self.frame)) if self.classes else rprop(rate)
         try:
             return retrain(
                 self.frame.equation(self.weight, self.bias),
@@ -85,6 +87,20 @@ class Task(NamedTuple):
             )
         except ValueError as error:
             raise InputError(f"the network cannot be retrained for these measurements: {error}") from error
+
+
+def _divides_within(frame: Frame) -> optax.GradientTransformation:
+    """Changes the bias in an update so that the threshold -b / w stays a cell away from the walls."""
+    faces = np.asarray(frame.grid(CELLS).faces)
+
+    def update(steps: Any, net: Any) -> Any:
+        weight = net.weight.value + steps.weight.value
+        inside = jnp.clip(net.bias.value + steps.bias.value, -weight * faces[-2], -weight * faces[1])
+        # A network of negative weight has no threshold.
+        step = jnp.where(weight > 0, inside - net.bias.value, steps.bias.value)
+        return eqx.tree_at(lambda net: net.bias.value, steps, step)
+
+    return optax.stateless(update)
 
 
 def density_of(frame: Frame, x: np.ndarray, background: float = 0.0) -> Density:
