@@ -37,19 +37,17 @@ def rprop(rate: float) -> optax.GradientTransformation:
     [1.0, 2.2, 3.64, 2.92, 3.28, 3.1]
     """
 
-    def init(parameters: Any) -> _State:
-        return _State(
-            jax.tree.map(lambda x: jnp.full_like(x, rate), parameters), jax.tree.map(jnp.zeros_like, parameters)
-        )
+    def init(params: Any) -> Any:
+        return _State(jax.tree.map(lambda x: jnp.full_like(x, rate), params), jax.tree.map(jnp.zeros_like, params))
 
     def length(before: Any, slope: Any, last: Any) -> Any:
         # By signs: the product of two slopes may be too small for a number.
         turn = jnp.sign(slope) * jnp.sign(last)
         return before * jnp.where(turn > 0, _LONGER, jnp.where(turn < 0, _SHORTER, 1.0))
 
-    def update(slopes: Any, state: _State, parameters: Any = None) -> tuple[Any, _State]:
-        lengths = jax.tree.map(length, state.lengths, slopes, state.slopes)
-        steps = jax.tree.map(lambda length, slope: -length * jnp.sign(slope), lengths, slopes)
-        return steps, _State(lengths, slopes)
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        lengths = jax.tree.map(length, state.lengths, updates, state.slopes)
+        steps = jax.tree.map(lambda length, slope: -length * jnp.sign(slope), lengths, updates)
+        return steps, _State(lengths, updates)
 
     return optax.GradientTransformation(init, update)
