@@ -11,20 +11,23 @@ from kinetic_nde import Solution
 class Number(NamedTuple):
     """What was computed, what is exact, and how far they may be apart; without a `tolerance` the difference is reported and not judged.
 
-    With `at_least` the exact number is a lower bound: only what is missing counts.
+    With `at_least` the exact number is a lower bound: only what is missing counts. Where there is no exact number, or one
+    that is a goal and not what should come out, it is None.
 
     >>> Number(0.49, 0.5, 0.02).ok, Number(0.7, 0.5, 0.02).ok, Number(0.7, 0.5, 0.02, at_least=True).ok
     (True, False, True)
     """
 
     computed: float
-    exact: float
+    exact: float | None = None
     tolerance: float | None = None
     at_least: bool = False
 
     @property
     def difference(self) -> float:
-        """|computed - exact|, or what the bound lacks."""
+        """|computed - exact|, or what the bound lacks; NaN where nothing is exact."""
+        if self.exact is None:
+            return math.nan
         return max(self.exact - self.computed, 0.0) if self.at_least else abs(self.computed - self.exact)
 
     @property
@@ -37,10 +40,12 @@ def table(numbers: dict[str, Number]) -> str:
     """The numbers as a table in Markdown, one row each."""
     lines = ["| quantity | computed | exact | difference | tolerance | ok |", "|---|---|---|---|---|---|"]
     for name, number in numbers.items():
-        exact = f"at least {number.exact:.8g}" if number.at_least else f"{number.exact:.8g}"
+        known = number.exact is not None
+        exact = f"{'at least ' * number.at_least}{number.exact:.8g}" if known else "-"
+        difference = f"{number.difference:.2g}" if known else "-"
         tolerance = "" if number.tolerance is None else f"{number.tolerance:.2g}"
         verdict = "no" if not number.ok else "" if number.tolerance is None else "yes"
-        cells = [name, f"{number.computed:.8g}", exact, f"{number.difference:.2g}", tolerance, verdict]
+        cells = [name, f"{number.computed:.8g}", exact, difference, tolerance, verdict]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -157,9 +157,10 @@ def test_numbers_judge_themselves():
     assert Number(-1e-15, 0.0, 1e-14, at_least=True).ok
     assert not Number(-1e-13, 0.0, 1e-14, at_least=True).ok
     assert Number(7.0, 0.0, 1e-14, at_least=True).difference == 0
-    assert rows(table({"a": Number(1.0, 1.5, 0.1), "b": Number(2.0, 1.0)})) == [
+    assert rows(table({"a": Number(1.0, 1.5, 0.1), "b": Number(2.0, 1.0), "c": Number(3.0)})) == [
         ["a", "1", "1.5", "0.5", "0.1", "no"],
         ["b", "2", "1", "1", "", ""],
+        ["c", "3", "-", "-", "", ""],
     ]
 
 
