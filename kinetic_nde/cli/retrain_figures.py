@@ -1,4 +1,4 @@
-"""The pictures of `kinetic-nde retrain`."""
+"""The pictures of `kinetic-nde retrain`. The name of the column is below an axis only, where there is room for it."""
 
 from typing import Any
 
@@ -7,10 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..plotting import figure, plot_updates, style
+from ..plotting.histogram import bin_count
 from ..plotting.style import COLOURS, finish
 from .compare import Comparison
 from .goals import whole
-from .retrain import Evaluation, Retrained
+from .retrained import Evaluation, Retrained
 from .task import density_of, parameters
 from .words import label_of
 
@@ -19,14 +20,25 @@ _LINE: dict[str, Any] = {"linewidth": 1.2}
 
 
 def draw_comparison(
-    old: np.ndarray, new: np.ndarray, compared: Comparison, column: str, thresholds: tuple[float | None, float | None]
+    old: np.ndarray,
+    new: np.ndarray,
+    target: np.ndarray | None,
+    compared: Comparison,
+    column: str,
+    thresholds: tuple[float | None, float | None],
 ) -> Figure:
-    """Both densities, with the thresholds of the network before and after, and both distribution functions."""
-    name, frame = label_of(column), whole(old, new)
-    drawing, (densities, functions) = figure(columns=2, panels=2, height=2.5)
-    for x, colour, line, label in ((old, _OLD, "-", "old"), (new, _NEW, "--", "new")):
+    """The densities over their histograms, with the thresholds of the network before and after, and the distribution
+    functions."""
+    name = label_of(column)
+    curves: list[tuple[np.ndarray, str, str, str]] = [(old, _OLD, "-", "old"), (new, _NEW, "--", "new")]
+    curves += [] if target is None else [(target, _TARGET, ":", "target")]
+    frame = whole(*(x for x, *_ in curves))
+    drawing, (densities, functions) = figure(columns=2, panels=2, height=2.7)
+    for x, colour, line, label in curves:
         density = frame.density(density_of(frame, x))
         look: dict[str, Any] = {"color": colour, "linestyle": line, "label": label}
+        # The kernels reach beyond the measurements, the bars do not.
+        densities.hist(x, bins=bin_count(x), density=True, color=colour, alpha=0.2)
         densities.stairs(np.asarray(density.values), np.asarray(density.grid.faces), baseline=None, **look)
         functions.plot(*_steps(x, frame.lowest, frame.highest), **look, **_LINE)
     marks = (("threshold before", _OLD, (0, (1, 1))), ("threshold after", _NEW, (0, (5, 1, 1, 1))))
@@ -37,8 +49,8 @@ def draw_comparison(
     gap = f"gap {compared.statistic:.2f} (p = {compared.p_value:.1g})"
     functions.plot([place, place], [low, high], color="black", linewidth=1.0, label=gap)
     with style():
-        finish(densities, name, f"density (1 / unit of {name})")
-        finish(functions, name, f"share of measurements\nup to {name}")
+        finish(densities, name, "kernel density (1/unit),\nhistogram behind")
+        finish(functions, name, "share of measurements\nup to x")
         for ax in (densities, functions):
             ax.set_ylim(bottom=0)
             _legend(ax, 2)
@@ -59,10 +71,10 @@ def draw_before_after(found: Retrained, column: str) -> Figure:
                 curve = _steps(evaluation.final, frame.lowest, frame.highest)
                 ax.plot(*curve, color=colour, linestyle=line, label=label, **_LINE)
             ax.plot(*_steps(*_wanted(found)), color=_TARGET, linestyle="--", linewidth=1.0, label="target")
-            finish(ax, name, f"share of held-out\nmeasurements up to {name}")
+            finish(ax, f"where the network carries\n{name}", "share of held-out\nmeasurements up to x")
         else:
             _bars(ax, found, before, after)
-            finish(ax, f"where the network carries held-out {name}", "share of measurements")
+            finish(ax, f"where the network carries\n{name}", "share of held-out\nmeasurements")
         _legend(ax, 3)
     return drawing
 
@@ -85,9 +97,8 @@ def _bars(ax: Axes, found: Retrained, before: Evaluation, after: Evaluation) -> 
     ax.set_ylim(0, 1.12 * max(cluster.mass for clusters, *_ in looks for cluster in clusters))
 
 
-def draw_training(found: Retrained, column: str) -> Figure:
+def draw_training(found: Retrained) -> Figure:
     """The distance from the target after each update, and the threshold of classes, or weight and bias."""
-    name = label_of(column)
     drawing, (loss, path) = figure(columns=2, panels=2, height=2.3)
     updates = np.arange(len(found.history))
     mark: dict[str, Any] = {"color": "black", "linestyle": ":", "linewidth": 1.0, "label": f"kept: update {found.best}"}
@@ -96,21 +107,20 @@ def draw_training(found: Retrained, column: str) -> Figure:
         loss.plot(updates, distance, color=_OLD, marker=".", markersize=3, linewidth=1.0)
         if np.all(distance > 0) and np.max(distance) > 10 * np.min(distance):
             loss.set_yscale("log")
-        finish(loss, "update", f"distance W2 from the target\n(unit of {name})")
+        finish(loss, "update", "distance W2 of the density\nfrom what is wanted")
         thresholds = [threshold for _, threshold in found.history]
         if found.task.classes:
             shown = [np.nan if threshold is None else threshold for threshold in thresholds]
             path.plot(updates, shown, color=_NEW, marker=".", markersize=3, linewidth=1.0)
-            finish(path, "update", f"threshold -b / w ({name})")
+            finish(path, "update", "threshold -b / w")
         else:
-            frame = found.task.frame
             weights, biases = zip(*parameters(found.trained), strict=True)
             for values, colour, line, label in (
-                (weights, _OLD, "-", f"w times {frame.unit:.3g}"),
-                (biases, _NEW, "--", f"b for a distance from {frame.centre:.3g}"),
+                (weights, _OLD, "-", "w"),
+                (biases, _NEW, "--", "b"),
             ):
                 path.plot(updates, values, color=colour, linestyle=line, label=label, **_LINE)
-            finish(path, "update", "weight and bias (no unit)")
+            finish(path, "update", "w, b in standardised units")
         for ax in (loss, path):
             ax.axvline(found.best, **mark)
             _legend(ax, 2)
@@ -120,10 +130,10 @@ def draw_training(found: Retrained, column: str) -> Figure:
 def draw_densities(found: Retrained, column: str) -> Figure:
     """The density of the new measurements after some of the updates: where it shows most, and shares at the end."""
     name = label_of(column)
-    drawing, (midway, final) = figure(columns=2, panels=2, height=2.6)
+    drawing, (midway, final) = figure(columns=2, panels=2, height=2.7)
     updates = [step.update for step in found.steps]
     classes = found.task.classes
-    when = "on the way" if classes else "at the end"
+    midway_t, end = (f"at t = {t * found.task.frame.unit:.4g}" for t in (found.task.midway, found.task.t1))
     labels = ("update", "old" if classes else "target")
     plot_updates(
         [step.midway for step in found.steps],
@@ -131,7 +141,7 @@ def draw_densities(found: Retrained, column: str) -> Figure:
         None if classes else found.model.midway,
         midway,
         xlabel=name,
-        ylabel=f"density {when}\n(1 / unit of {name})",
+        ylabel=f"density (1/unit)\n{midway_t}",
         labels=labels,
     )
     plot_updates(
@@ -141,7 +151,7 @@ def draw_densities(found: Retrained, column: str) -> Figure:
         final,
         cumulative=True,
         xlabel=name,
-        ylabel=f"share up to {name}\nat the end",
+        ylabel=f"share up to x\n{end}",
         labels=labels,
     )
     return drawing

@@ -1,6 +1,7 @@
 """Numbers and names for people, and pictures for their files."""
 
 import math
+import textwrap
 import warnings
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 
 from ..plotting import style
 
-_LONGEST = 40  # characters of a column's name in a picture
+_WIDTH, _LINES = 22, 3  # characters of a line, and lines, of a column's name in a picture
 
 
 def counted(count: int) -> str:
@@ -34,10 +35,13 @@ def to_a_thousandth(x: float | None, largest: float, scale: float) -> str:
 
 
 def label_of(column: str) -> str:
-    """A column's name as it stands: not too long, and no formula."""
-    name = " ".join(column.split())
-    name = name if len(name) <= _LONGEST else name[: _LONGEST - 3] + "..."
-    return name.replace("$", r"\$")
+    """A column's name as it stands, below an axis: in lines that fit there, not too many, and no formula.
+
+    >>> label_of("body mass of the animal in g, second season")
+    'body mass of the\\nanimal in g, second\\nseason'
+    """
+    lines = textwrap.wrap(column, _WIDTH, max_lines=_LINES, placeholder="...", break_on_hyphens=False)
+    return "\n".join(lines).replace("$", r"\$")
 
 
 def save(drawing: Figure, path: Path) -> None:

@@ -46,7 +46,7 @@ def plot_histogram(
         raise ValueError(f"a histogram needs finite samples of shape (M,) with M >= 1, got shape {values.shape}")
     if bins is not None and bins < 1:
         raise ValueError(f"a histogram needs at least one bin, got {bins}")
-    count = _bins(values) if bins is None else bins
+    count = bin_count(values) if bins is None else bins
     with style():
         ax = axes_or_new(ax)
         look = {"color": "#c9d6df", "edgecolor": "white", "linewidth": 0.5}
@@ -62,7 +62,8 @@ def plot_histogram(
     return ax
 
 
-def _bins(values: np.ndarray) -> int:
+def bin_count(values: np.ndarray) -> int:
+    """What the rule of Freedman and Diaconis asks for, from 5 to 60."""
     quartiles = np.quantile(values, [0.25, 0.75])
     width = 2 * (quartiles[1] - quartiles[0]) / values.size ** (1 / 3)
     return int(np.clip(math.ceil(np.ptp(values) / width), 5, 60)) if width > 0 else 5

@@ -1,6 +1,7 @@
 """Distributions after several updates of a network, beside the one that is wanted."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,6 +10,7 @@ from ..distributions.density import Density
 from .style import axes_or_new, finish, shade, style
 
 _HEADROOM = 1.25
+_LINES: tuple[Any, ...] = ("-", (0, (4, 1, 1, 1)), (0, (1, 1)), (0, (4, 1, 1, 1, 1, 1)))
 
 
 def plot_updates(
@@ -22,7 +24,8 @@ def plot_updates(
     ylabel: str | None = None,
     labels: tuple[str, str] = ("update", "target"),
 ) -> Axes:
-    """Densities after `updates` of a network, from light to dark, and the target, if there is one, black and dashed.
+    """Densities after `updates` of a network, from light to dark in several styles of line, and the target, if there is
+    one, black and dashed.
 
     - `cumulative`: the shares of the mass up to x instead, which show point masses as well.
     - `labels`: what the number of an update follows in the legend, and the name of the target.
@@ -50,7 +53,9 @@ def plot_updates(
             last = name is None
             colour = "black" if last else shade(1 - k / max(len(densities) - 1, 1))
             faces, values = np.asarray(density.grid.faces), np.asarray(density.values)
-            look = {"color": colour, "linestyle": "--" if last else "-", "linewidth": 1.0 if last else 1.2}
+            look: dict[str, Any] = {"color": colour, "linewidth": 1.0 if last else 1.2}
+            # The last update is the one that is looked for: a solid line.
+            look["linestyle"] = "--" if last else _LINES[(len(densities) - 1 - k) % len(_LINES)]
             label = labels[1] if last else f"{labels[0]} {name}"
             if cumulative:
                 below = np.concatenate([[0.0], np.cumsum(values * np.diff(faces))])
