@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from typer.testing import CliRunner
 
 from kinetic_nde.cli import app
@@ -50,3 +51,9 @@ def write_table(path: Path, values, header: str = "x", separator: str = "\n") ->
     lines = [header, *(v if isinstance(v, str) else repr(float(v)) for v in values)]
     path.write_text(separator.join(lines) + "\n", "utf-8")
     return path
+
+
+def two_normals(seed: int) -> np.ndarray:
+    """Of the same number whatever the seed: each new one compiles."""
+    random = np.random.default_rng(seed)
+    return np.concatenate([random.normal(0.0, 1.0, 60), random.normal(6.0, 1.0, 40)])[random.permutation(100)]

@@ -1,6 +1,6 @@
 """The command kinetic-nde.
 
-Bad input ends with exit code 2 and one line on standard error. What takes long to import is imported by the commands, so
+Bad input ends with exit code 2 and one line on standard error, Ctrl-C with 130 and a line. What takes long to import is imported by the commands, so
 that `--help` and mistakes in the options wait for nothing but the package itself.
 """
 
@@ -11,9 +11,20 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from .interrupt import EARLY, interrupting
+
 
 class _OneLine(TyperGroup):
-    """Reports errors of usage like all others; typer would draw a box around each."""
+    """Reports errors of usage like all others, where typer would draw a box around each, and Ctrl-C, which it passes
+    over in silence."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            early = f" {EARLY}" if ctx.invoked_subcommand == "retrain" else ""
+            when = f" {interrupt.args[0]}" if interrupt.args else early
+            _fail(f"interrupted{when}; nothing written", code=130)
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         if not standalone_mode:
@@ -27,7 +38,9 @@ class _OneLine(TyperGroup):
             message = getattr(error, "format_message", None)
             if message is None:
                 raise
-            _fail(f"{message()} See kinetic-nde --help", code=getattr(error, "exit_code", 2))
+            # The context is that of the command, if it came so far.
+            path = getattr(getattr(error, "ctx", None), "command_path", "kinetic-nde")
+            _fail(f"{message().strip().rstrip('.')}. See {path} --help", code=getattr(error, "exit_code", 2))
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -127,8 +140,8 @@ def _retrain(
         float | None,
         typer.Option(
             metavar="R",
-            help="Of Adam: about the change of the bias (a number without unit) in the first update. "
-            "Default: by how far the measurements have moved.",
+            help="By how much weight and bias (in standardised units) change in the first update; later ones are longer or "
+            "shorter. Default: by how far the measurements have moved.",
         ),
     ] = None,
     held_out: Annotated[
@@ -145,8 +158,9 @@ def _retrain(
     Tests whether the measurements in NEW come from another distribution than those in OLD. If so, weight and bias of
     the network that carries OLD to its two classes (those of classify) are trained, until NEW ends in the same classes
     with the same shares; or, with --target, until it becomes the target as OLD did. A part of NEW is held out to say
-    how good the network is before and after. Ctrl-C ends the training and keeps what is reached. Writes report.json and
-    comparison.png, and where it retrains history.csv, before_after.png, training.png and densities.png.
+    how good the network is before and after. Ctrl-C during the training for NEW, that is once the progress bar has made an
+    update, ends it and keeps what is reached; before and after that it ends the command, and nothing is written. Writes
+    report.json and comparison.png, and where it retrains history.csv, before_after.png, training.png and densities.png.
     """
     from .table import TableError, read_column
 
@@ -179,7 +193,8 @@ def _retrain(
             if names is RETRAINED:
                 values = columns[0].values, columns[1].values
                 found = retrain(*values, compared, options, sources.target, progress=sys.stderr.isatty())
-            write(folder, sources, compared, options, found)
+            with interrupting(EARLY if found is None else "while the results were written"):
+                write(folder, sources, compared, options, found)
     except (InputError, FolderError) as error:
         _fail(str(error))
     typer.echo(summary(sources, compared, options, found))

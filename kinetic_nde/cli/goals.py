@@ -7,6 +7,7 @@ import numpy as np
 from ..distributions.distance import wasserstein
 from ..sensitivity.retraining import Outcome, Retraining
 from .frame import Frame
+from .interrupt import interrupting
 from .standardise import InputError, standardise
 from .task import Task, parameters
 
@@ -92,9 +93,11 @@ def target(
         way = max(float(wasserstein(final, there)), _LEAST) / _TARGET_T1
         return task._replace(learning_rate=2.0 * way / _UPDATES)
 
-    fit = ready(start, old).train(old, updates, learning_rate, progress)
-    if fit.result == Outcome.interrupted:
-        raise KeyboardInterrupt  # nothing is finished that would be worth keeping
+    # A network for OLD that is not finished is no start for the new one: nothing would be worth keeping.
+    with interrupting("while the network for OLD was made"):
+        fit = ready(start, old).train(old, updates, learning_rate, progress)
+        if fit.result == Outcome.interrupted:
+            raise KeyboardInterrupt
     weight, bias = parameters(fit)[fit.best]
     return ready(start._replace(weight=weight, bias=bias), new), fit
 

@@ -13,81 +13,16 @@ from ..distributions.ensemble import Ensemble
 from ..sensitivity.retraining import Retraining
 from ..sensitivity.transport_losses import WassersteinLoss
 from . import goals
-from .clusters import Cluster
 from .compare import Comparison, compare
-from .frame import Network
+from .interrupt import interrupting
+from .retrained import Evaluation, Retrained, Step, clusters_at
 from .standardise import InputError
 from .task import Task, parameters
-from .threshold import Threshold, find_threshold
+from .threshold import find_threshold
 
 LEAST = 5  # measurements in each file
 _LEAST_TRAINING = 4
-_SHARES = (0.0, 0.1, 0.25, 1.0)  # of the updates, after which the density is drawn
-
-
-class Evaluation(NamedTuple):
-    """What a network makes of measurements, each of them followed on its own, in their unit.
-
-    - `w1`, `w2`: distances of where they end from where they are wanted; the loss is w2^2 / 2.
-    - `final`: where they end (M,).
-    - `classes`: left and right of the threshold; None for a target, or if the network does not divide any more.
-    """
-
-    w1: float
-    w2: float
-    final: np.ndarray
-    classes: tuple[Cluster, Cluster] | None
-
-
-class Step(NamedTuple):
-    """The new measurements after an update: their density on the way and at the end, in their unit."""
-
-    update: int
-    midway: Density
-    final: Density
-
-
-class Retrained(NamedTuple):
-    """A network that was retrained, and how it does.
-
-    - `task`, `trained`: in the unit of `task.frame`; `best` is the row of the history that is kept.
-    - `history`: the network and its threshold in each row, in the unit of the measurements.
-    - `training`, `held_out`: the two parts of the new measurements.
-    - `evaluations`: of the network before and after, for each part.
-    - `steps`: some updates up to the one that is kept; `model` is what the density should be like.
-    - `fit`: the training of the network for the old measurements, where there is a target.
-    - `valley`: that of the new measurements, as `classify` would find it; `threshold`: of the old classes.
-    """
-
-    task: Task
-    trained: Retraining
-    best: int
-    history: list[tuple[Network, float | None]]
-    training: np.ndarray
-    held_out: np.ndarray
-    evaluations: dict[str, tuple[Evaluation, Evaluation]]
-    steps: list[Step]
-    model: Step
-    fit: Retraining | None
-    valley: Threshold
-    seconds: float
-
-    @property
-    def before(self) -> tuple[Network, float | None]:
-        """The network for the old measurements, and its threshold."""
-        return self.history[0]
-
-    @property
-    def after(self) -> tuple[Network, float | None]:
-        """The network for the new measurements, and its threshold."""
-        return self.history[self.best]
-
-    @property
-    def wanted_classes(self) -> tuple[Cluster, Cluster]:
-        """Those of the old measurements; for a target, what is left and right of the middle of the whole."""
-        frame, (_, threshold) = self.task.frame, self.before
-        wanted = frame.measured(np.asarray(self.task.wanted.samples))
-        return clusters_at(wanted, frame.centre if threshold is None else threshold)
+_SHARES = (1 / 3, 2 / 3)  # of the way from the start to what is kept, at which the density is drawn
 
 
 class Options(NamedTuple):
@@ -123,8 +58,6 @@ def check(old: np.ndarray, new: np.ndarray, names: Sequence[str], held_out: floa
             raise InputError(f"{name}: retraining needs at least {LEAST} measurements, got {x.size}")
         if np.all(x == x[0]):
             raise InputError(f"{name}: all {x.size} measurements are {x[0]:g}: there is no distribution to compare")
-    if old.size == new.size and np.array_equal(np.sort(old), np.sort(new)):
-        raise InputError(f"{names[0]} and {names[1]} hold the same measurements: there is nothing new in them")
     if not 1e-290 < goals.whole(old, new).unit < 1e290:
         raise InputError("the measurements are out of the range of numbers: choose another unit")
     if new.size - _held_out(new, held_out) < _LEAST_TRAINING:
@@ -168,21 +101,22 @@ def retrain(
     trained = task.train(training, options.updates, options.learning_rate, progress)
     rows, frame, best = parameters(trained), task.frame, trained.best
     initial = task.density(training)
-    model = _step(task, rows[0], 0, task.density(old)) if target is None else _held(task, target)
-    return Retrained(
-        task=task,
-        trained=trained,
-        best=best,
-        history=[(frame.network(*row), frame.threshold(*row) if task.classes else None) for row in rows],
-        training=training,
-        held_out=held_out,
-        evaluations=_evaluations(task, rows[0], rows[best], {"training": training, "held_out": held_out}),
-        steps=[_step(task, rows[k], k, initial) for k in sorted({round(share * best) for share in _SHARES})],
-        model=model,
-        fit=fit,
-        valley=find_threshold(new),
-        seconds=time.perf_counter() - started,
-    )
+    with interrupting("after the training, before its results were there"):
+        model = _step(task, rows[0], 0, task.density(old)) if target is None else _held(task, target)
+        return Retrained(
+            task=task,
+            trained=trained,
+            best=best,
+            history=[(frame.network(*row), frame.threshold(*row) if task.classes else None) for row in rows],
+            training=training,
+            held_out=held_out,
+            evaluations=_evaluations(task, rows[0], rows[best], {"training": training, "held_out": held_out}),
+            steps=[_step(task, rows[k], k, initial) for k in _drawn(task, trained, rows)],
+            model=model,
+            fit=fit,
+            valley=find_threshold(new),
+            seconds=time.perf_counter() - started,
+        )
 
 
 def _held_out(new: np.ndarray, share: float) -> int:
@@ -195,6 +129,18 @@ def _divided(new: np.ndarray, options: Options) -> tuple[np.ndarray, np.ndarray]
     chosen = np.random.default_rng(options.seed).permutation(new.size)
     out[chosen[: _held_out(new, options.held_out)]] = True
     return new[~out], new[out]
+
+
+def _drawn(task: Task, trained: Retraining, rows: list[tuple[float, float]]) -> list[int]:
+    """Rows of the history between which something happens: the start, the one that is kept, and those at which a third
+    and two thirds of the way are made by the threshold, or by the distance from a target."""
+    best = trained.best
+    way = np.sqrt(trained.history.loss[: best + 1])
+    if task.classes:
+        way = np.array([np.nan if weight <= 0 else bias / weight for weight, bias in rows[: best + 1]])
+    length = way[-1] - way[0]
+    on_the_way = [int(np.argmax((way - way[0]) / length >= share)) for share in _SHARES] if length else []
+    return sorted({0, *on_the_way, best})
 
 
 def _step(task: Task, row: tuple[float, float], update: int, initial: Density) -> Step:
@@ -228,12 +174,3 @@ def _evaluation(task: Task, row: tuple[float, float], u: np.ndarray) -> Evaluati
     if task.classes and threshold is not None:
         classes = clusters_at(x, threshold)
     return Evaluation(frame.unit * w1, frame.unit * math.sqrt(2.0 * loss), x, classes)
-
-
-def clusters_at(x: np.ndarray, threshold: float) -> tuple[Cluster, Cluster]:
-    """The positions and shares of what is left and right of a threshold."""
-    left, right = (
-        Cluster(float(np.mean(x[side])) if np.any(side) else None, float(np.mean(side)))
-        for side in (x < threshold, x >= threshold)
-    )
-    return left, right

@@ -8,16 +8,26 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..sensitivity.retraining import Outcome, Retraining
 from .compare import Comparison
 from .frame import Network
-from .retrain import Evaluation, Options, Retrained
+from .retrain import Options
 from .retrain_figures import draw_before_after, draw_comparison, draw_densities, draw_training
+from .retrained import Evaluation, Retrained
 from .table import Column
 from .words import save
 
 ALWAYS = ("comparison.png", "report.json")
 RETRAINED = (*ALWAYS, "before_after.png", "training.png", "densities.png", "history.csv")
-HEADER: tuple[str, ...] = ("update", "loss", "w2", "gradient_norm", "weight", "bias", "threshold")
+HEADER: tuple[str, ...] = ("update", "loss", "w2_of_density", "gradient_norm", "weight", "bias", "threshold")
+STEPPED_OVER = "stepped over the minimum"
+_ENDED = (
+    (Outcome.max_updates_reached, "all updates were made"),
+    (Outcome.interrupted, "interrupted"),
+    (Outcome.stalled, "settled: updates changed nothing any more"),
+    (Outcome.not_finite, "a solve failed, or its loss is no number"),
+    (Outcome.diverging, "diverged"),
+)
 
 
 class Sources(NamedTuple):
@@ -42,10 +52,10 @@ def write(folder: Path, sources: Sources, compared: Comparison, options: Options
     written."""
     old, new = (column.values for column in sources.columns[:2])
     thresholds = (None, None) if found is None else (found.before[1], found.after[1])
-    save(draw_comparison(old, new, compared, sources.column, thresholds), folder / "comparison.png")
+    save(draw_comparison(old, new, sources.target, compared, sources.column, thresholds), folder / "comparison.png")
     if found is not None:
         save(draw_before_after(found, sources.column), folder / "before_after.png")
-        save(draw_training(found, sources.column), folder / "training.png")
+        save(draw_training(found), folder / "training.png")
         save(draw_densities(found, sources.column), folder / "densities.png")
         with open(folder / "history.csv", "w", encoding="utf-8", newline="") as stream:
             writer = csv.DictWriter(stream, HEADER, lineterminator="\n")
@@ -115,8 +125,8 @@ def _training(found: Retrained, options: Options) -> dict[str, Any]:
         losses = found.fit.history.loss
         goal["network_for_old"] = {
             "updates": len(losses) - 1,
-            "w2_at_start": _w2(found, losses[0]),
-            "w2": _w2(found, losses[found.fit.best]),
+            "w2_of_density_at_start": w2_of_density(found, losses[0]),
+            "w2_of_density": w2_of_density(found, losses[found.fit.best]),
         }
     return {
         "goal": goal,
@@ -128,16 +138,21 @@ def _training(found: Retrained, options: Options) -> dict[str, Any]:
             "after": _network(*found.after),
         },
         "training": {
-            "loss": "W2^2 / 2 between the density at t1 and what is wanted",
+            "loss": "W2^2 / 2 between the kernel density at t1 and what is wanted",
             "optimiser": "rprop",
             "learning_rate": task.learning_rate if options.learning_rate is None else options.learning_rate,
             "updates": len(found.history) - 1,
             "updates_asked_for": options.updates,
             "kept_update": found.best,
-            "ended": found.trained.message or "the parameters changed by less than the tolerance",
+            "ended": ended(found.trained),
             **parts["training"],
         },
-        "held_out": {"share": options.held_out, "seed": options.seed, **parts["held_out"]},
+        "held_out": {
+            "share": options.held_out,
+            "seed": options.seed,
+            "w1_by_sampling_alone": found.noise,
+            **parts["held_out"],
+        },
         "history": history(found),
         "standardised": {
             "formula": "u = (x - centre) / unit",
@@ -151,6 +166,20 @@ def _training(found: Retrained, options: Options) -> dict[str, Any]:
     }
 
 
+def ended(trained: Retraining) -> str:
+    """How the training ended, in words of the command; those of the library are about its own arguments."""
+    for outcome, words in _ENDED:
+        if trained.result == outcome:
+            return f"{words}. {trained.solver_message}".strip(". ")
+    return STEPPED_OVER if stepped_over(trained) or not trained.sound else "settled"
+
+
+def stepped_over(trained: Retraining) -> bool:
+    """Whether the last network is far worse than the one that is kept: twice the distance, where there is any."""
+    losses = trained.history.loss
+    return bool(losses[-1] > 4.0 * losses[trained.best] + 0.01 * losses[0])
+
+
 def history(found: Retrained) -> list[dict[str, Any]]:
     """A row for each update, the start first; the norm of the gradient is that in the standardised unit."""
     numbers = found.trained.history
@@ -159,7 +188,7 @@ def history(found: Retrained) -> list[dict[str, Any]]:
         {
             "update": k,
             "loss": _number(loss * found.task.frame.unit**2),
-            "w2": _w2(found, loss),
+            "w2_of_density": w2_of_density(found, loss),
             "gradient_norm": _number(norm),
             **_network(*row),
         }
@@ -167,7 +196,8 @@ def history(found: Retrained) -> list[dict[str, Any]]:
     ]
 
 
-def _w2(found: Retrained, loss: float) -> float | None:
+def w2_of_density(found: Retrained, loss: float) -> float | None:
+    """The distance W2 of the kernel density from where it is wanted, in the unit of the measurements, for a loss."""
     return _number(found.task.frame.unit * math.sqrt(max(2.0 * loss, 0.0)))
 
 
@@ -182,7 +212,7 @@ def _network(network: Network, threshold: float | None) -> dict[str, Any]:
 
 
 def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
-    found: dict[str, Any] = {"loss": 0.5 * evaluation.w2**2, "w1": evaluation.w1, "w2": evaluation.w2}
+    found: dict[str, Any] = {"w1_of_measurements": evaluation.w1, "w2_of_measurements": evaluation.w2}
     if evaluation.classes is not None:
         found["classes"] = _clusters(evaluation.classes)
     return found

@@ -1,14 +1,20 @@
 """What `kinetic-nde retrain` says."""
 
-from ..sensitivity.retraining import Outcome
+import math
+
+import numpy as np
+
+from ..sensitivity.retraining import Outcome, Retraining
 from .compare import Comparison
 from .frame import Network
-from .retrain import Evaluation, Options, Retrained
-from .retrain_results import Sources
+from .retrain import Options
+from .retrain_results import STEPPED_OVER, Sources, ended, stepped_over, w2_of_density
+from .retrained import Evaluation, Retrained
 from .words import counted, to_a_thousandth
 
 _CLOSE = 0.02  # of a share of a class from the one that is wanted
 _DONE = 0.01  # of the loss at the start
+_BEYOND = 2.0  # times what sampling alone gives
 _ELSEWHERE = 0.1  # of a share, from which on a valley of the new measurements is worth a note
 
 
@@ -34,41 +40,47 @@ def summary(sources: Sources, compared: Comparison, options: Options, found: Ret
     if compared.farther != compared.different:
         other = "is more" if compared.farther else "is not more"
         lines.append(f"note       the distance W1 {other} than sampling gives; the test decides")
+    old, new = (column.values for column in sources.columns[:2])
+    if np.array_equal(np.sort(old), np.sort(new)):
+        lines.append("note       OLD and NEW hold the same measurements: is it the right file?")
     if found is not None:
         lines += _networks(found, options) + _notes(found, options)
     return "\n".join(lines)
 
 
 def _networks(found: Retrained, options: Options) -> list[str]:
-    before, after = found.evaluations["held_out"]
     made, kept = len(found.history) - 1, found.best
     updates = f"update {kept} of {made}" + (f" (of {options.updates})" if made < options.updates else "")
-    w2 = [found.task.frame.unit * (2.0 * found.trained.history.loss[k]) ** 0.5 for k in (0, kept)]
-    lines = [
+    lines = []
+    if found.fit is not None:
+        lines.append(f"old        W2 of the density to the target {_w2(found, found.fit, found.fit.best):.4g}")
+    losses = " to ".join(f"{_w2(found, found.trained, k):.4g}" for k in (0, kept))
+    lines += [
         f"before     {_network(found, *found.before)}" + (f": {found.task.how}" if found.task.how else ""),
         f"after      {_network(found, *found.after)}",
-        f"training   {counted(found.training.size)}, {updates}: W2 to what is wanted from {w2[0]:.4g} to {w2[1]:.4g}",
+        f"training   {counted(found.training.size)}, {updates}: W2 of the density to what is wanted from {losses}"
+        + _shares(found, "training"),
     ]
-    shares = ""
-    if before.classes is not None and after.classes is not None:
-        wanted = found.wanted_classes[0].mass
-        shares = f"share of class 0 from {_share(before)} to {_share(after)}, wanted {wanted:.1%}; "
-    distances = f"W1 to what is wanted from {before.w1:.4g} to {after.w1:.4g}"
-    return [*lines, f"held out   {counted(found.held_out.size)}: {shares}{distances}"]
+    before, after = found.evaluations["held_out"]
+    distances = f"W1 to what is wanted from {before.w1:.4g} to {after.w1:.4g} (by sampling alone {found.noise:.4g})"
+    return [*lines, f"held out   {counted(found.held_out.size)}: {distances}{_shares(found, 'held_out')}"]
+
+
+def _shares(found: Retrained, part: str) -> str:
+    before, after = found.evaluations[part]
+    if before.classes is None or after.classes is None:
+        return ""
+    wanted = found.wanted_classes[0].mass
+    by_sampling = f" +- {math.sqrt(wanted * (1.0 - wanted) / found.held_out.size):.1%}" if part == "held_out" else ""
+    return f"; share of class 0 from {_share(before)} to {_share(after)}, wanted {wanted:.1%}{by_sampling}"
 
 
 def _notes(found: Retrained, options: Options) -> list[str]:
-    notes = []
+    notes = _of_training(found, options)
     before, after = found.evaluations["held_out"]
-    outcome = found.trained.result
-    if outcome == Outcome.interrupted:
-        notes.append(f"interrupted after {len(found.history) - 1} updates; what was reached is kept")
-    elif not found.trained.sound:
-        notes.append("training diverged, and the best network on the way is kept: lower --learning-rate")
-    elif _is_far(found):
-        rate = found.task.learning_rate if options.learning_rate is None else options.learning_rate
-        notes.append(f"not there yet: give more --updates, or a --learning-rate above {rate:.2g}")
-    if after.w1 > before.w1:
+    if max(abs(after.w1 - before.w1), min(after.w1, before.w1)) <= _BEYOND * found.noise:
+        notes.append("too few are held out to tell the networks before and after apart")
+    elif after.w1 >= before.w1:
         notes.append("on the held-out measurements the network is no better than before")
     valley, share = found.valley, found.wanted_classes[0].mass
     if found.task.classes and valley.valley and abs(valley.below - share) > _ELSEWHERE:
@@ -79,11 +91,34 @@ def _notes(found: Retrained, options: Options) -> list[str]:
     return [f"note       {note}" for note in notes]
 
 
+def _of_training(found: Retrained, options: Options) -> list[str]:
+    rate = found.task.learning_rate if options.learning_rate is None else options.learning_rate
+    over = stepped_over(found.trained)
+    if found.trained.result == Outcome.interrupted:
+        return [f"interrupted after {len(found.history) - 1} updates; what was reached is kept"]
+    if not found.trained.sound:
+        return [
+            f"training: {ended(found.trained)}; the best network on the way is kept. Take a --learning-rate below {rate:.2g}"
+        ]
+    if not _is_far(found):
+        return []
+    if found.trained.result == Outcome.max_updates_reached:
+        what = "give more --updates" + ("" if over else f", or a --learning-rate above {rate:.2g}")
+        return [f"not there yet, {STEPPED_OVER} in the last updates: {what}" if over else f"not there yet: {what}"]
+    if over:
+        return [f"not there: training {STEPPED_OVER}, take a --learning-rate below {rate:.2g}"]
+    return ["not there, although the updates have become small: take another --learning-rate"]
+
+
 def _is_far(found: Retrained) -> bool:
     """Whether more training would help: few measurements can be off although their density is not."""
     losses, classes = found.trained.history.loss, found.evaluations["training"][1].classes
     off = classes is not None and abs(classes[0].mass - found.wanted_classes[0].mass) > _CLOSE
     return off and bool(losses[found.best] > _DONE * losses[0])
+
+
+def _w2(found: Retrained, trained: Retraining, row: int) -> float:
+    return w2_of_density(found, trained.history.loss[row]) or 0.0
 
 
 def _network(found: Retrained, network: Network, threshold: float | None) -> str:
