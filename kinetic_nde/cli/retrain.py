@@ -133,14 +133,19 @@ def _divided(new: np.ndarray, options: Options) -> tuple[np.ndarray, np.ndarray]
 
 def _drawn(task: Task, trained: Retraining, rows: list[tuple[float, float]]) -> list[int]:
     """Rows of the history between which something happens: the start, the one that is kept, and those at which a third
-    and two thirds of the way are made by the threshold, or by the distance from a target."""
+    and two thirds of the way between them are made. That is by the distance from what is wanted; of classes half by the
+    threshold, which alone may move for long before the first measurement changes sides, or after the last did."""
     best = trained.best
-    way = np.sqrt(trained.history.loss[: best + 1])
+    way = _progress(np.sqrt(trained.history.loss[: best + 1]))
     if task.classes:
-        way = np.array([np.nan if weight <= 0 else bias / weight for weight, bias in rows[: best + 1]])
-    length = way[-1] - way[0]
-    on_the_way = [int(np.argmax((way - way[0]) / length >= share)) for share in _SHARES] if length else []
-    return sorted({0, *on_the_way, best})
+        thresholds = [np.nan if weight <= 0 else -bias / weight for weight, bias in rows[: best + 1]]
+        way = 0.5 * (way + _progress(np.array(thresholds)))
+    return sorted({0, *(int(np.argmax(way >= share)) for share in _SHARES), best})
+
+
+def _progress(numbers: np.ndarray) -> np.ndarray:
+    """From 0 at the first to 1 at the last; 0 everywhere if they are the same."""
+    return (numbers - numbers[0]) / ((numbers[-1] - numbers[0]) or 1.0)
 
 
 def _step(task: Task, row: tuple[float, float], update: int, initial: Density) -> Step:

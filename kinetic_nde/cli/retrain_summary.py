@@ -93,7 +93,7 @@ def _notes(found: Retrained, options: Options) -> list[str]:
 
 def _of_training(found: Retrained, options: Options) -> list[str]:
     rate = found.task.learning_rate if options.learning_rate is None else options.learning_rate
-    over = stepped_over(found.trained)
+    over = found.best == 0 or stepped_over(found.trained)  # where none was better, the first one was already too long
     if found.trained.result == Outcome.interrupted:
         return [f"interrupted after {len(found.history) - 1} updates; what was reached is kept"]
     if not found.trained.sound:
