@@ -1,5 +1,7 @@
 """Grids, densities and ensembles: shapes, moments, quantiles, kernel density estimates, bad input."""
 
+import time
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -182,6 +184,80 @@ def test_kernel_density_against_a_plain_sum():
     density = kn.Density.from_samples(samples, GRID, bandwidth=0.1)
     below = norm.cdf((np.asarray(GRID.faces)[:, None] - samples) / 0.1).mean(axis=1)
     np.testing.assert_allclose(density.values * 0.125, np.diff(below), atol=1e-12)
+
+
+def plain_sum(samples, grid, bandwidth):
+    """Averages of all kernels and their mirror images, by the normal distribution function at each face."""
+    faces = np.asarray(grid.faces)[:, None]
+    lower, upper = float(grid.lower), float(grid.upper)
+    images = [samples, 2 * lower - samples, 2 * upper - samples]
+    mass = np.diff(sum(norm.cdf((faces - image) / bandwidth).sum(axis=1) for image in images))
+    return mass / mass.sum() / float(grid.width)
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    size=st.sampled_from([1, 2, 300, 20_001]),
+    # From a thousandth of a cell to the grid, and on both sides of where kernels become too narrow for bins.
+    cells_wide=st.one_of(st.floats(1e-3, 40.0), st.floats(0.12, 0.13)),
+    at_the_end=st.booleans(),
+)
+def test_kernel_density_by_bins_is_the_sum_over_the_samples(seed, size, cells_wide, at_the_end):
+    rng, bandwidth = np.random.default_rng(seed), cells_wide * 0.125
+    samples = rng.uniform(-2, 3, size)
+    if at_the_end:
+        samples = 3 - 0.3 * (samples + 2) ** 2 / 5
+    computed, exact = kn.Density.from_samples(samples, GRID, bandwidth).values, plain_sum(samples, GRID, bandwidth)
+    np.testing.assert_allclose(computed, exact, rtol=0, atol=1e-8 * exact.max())
+    # Bins of a sixteenth of the bandwidth make no error that rounding would not make.
+    if cells_wide > 1:
+        np.testing.assert_allclose(computed, exact, rtol=0, atol=1e-12 * exact.max())
+
+
+@pytest.mark.parametrize("bandwidth", [0.01, 0.02, 0.3])
+def test_derivatives_of_a_kernel_density(bandwidth):
+    samples, weights = np.random.default_rng(5).uniform(-2, 3, 50), np.sin(np.arange(40.0))
+
+    def paired(samples, bandwidth):
+        return jnp.sum(weights * kn.Density.from_samples(samples, GRID, bandwidth).values)
+
+    slopes = jax.jit(jax.grad(paired, argnums=(0, 1)))(jnp.asarray(samples), jnp.asarray(bandwidth))
+    faces = np.asarray(GRID.faces)[:, None]
+    images = [(samples, 1.0), (-4 - samples, -1.0), (6 - samples, -1.0)]
+    # The kernels lose less than rounding beyond the images, so that dividing by the mass does not matter.
+    by_place = sum(-sign * norm.pdf(faces - x, scale=bandwidth) for x, sign in images)
+    by_width = sum(-norm.pdf(faces - x, scale=bandwidth) * (faces - x) / bandwidth for x, _ in images)
+    scale = weights / (50 * 0.125)
+    np.testing.assert_allclose(slopes[0], scale @ np.diff(by_place, axis=0), rtol=0, atol=1e-6 / bandwidth)
+    np.testing.assert_allclose(slopes[1], (scale @ np.diff(by_width, axis=0)).sum(), rtol=1e-5, atol=1e-6 / bandwidth)
+
+
+def test_kernel_density_within_jit_and_vmap():
+    samples = np.random.default_rng(2).normal(0.5, 0.4, (3, 200))
+    bandwidths = jnp.array([0.0, 0.1, 0.004])
+    together = jax.jit(jax.vmap(lambda x, h: kn.Density.from_samples(x, GRID, h).values))(samples, bandwidths)
+    default = jax.jit(jax.vmap(lambda x: kn.Density.from_samples(x, GRID).values))(samples)
+    for k in range(3):
+        alone = kn.Density.from_samples(samples[k], GRID, float(bandwidths[k])).values
+        np.testing.assert_allclose(together[k], alone, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(default[k], kn.Density.from_samples(samples[k], GRID).values, rtol=0, atol=1e-12)
+
+
+def test_many_samples_are_no_matter():
+    """By a sum over samples and cells each of the two would take half a minute."""
+    samples = np.random.default_rng(4).normal(0.5, 0.3, 1_000_000).clip(-2, 3)
+    grid, start = kn.Grid(-2.0, 3.0, 400), time.perf_counter()
+    smooth, counted = (kn.Density.from_samples(samples, grid, bandwidth) for bandwidth in (None, 0))
+    assert time.perf_counter() - start < 10
+    assert np.array_equal(np.round(counted.values * 1e6 * grid.width), np.histogram(samples, grid.faces)[0])
+    np.testing.assert_allclose([smooth.mean, counted.mean], samples.mean(), atol=1e-4)
+
+
+def test_samples_at_faces_are_counted_on_their_right():
+    for lower, upper, cells in ((-2.0, 3.0, 40), (0.1, 0.7, 7), (-1 / 3, 1e3, 999)):
+        grid = kn.Grid(lower, upper, cells)
+        mass = kn.Density.from_samples(grid.faces, grid, bandwidth=0).values * grid.width * (cells + 1)
+        np.testing.assert_allclose(mass, [1.0] * (cells - 1) + [2.0], rtol=1e-12)
 
 
 def test_kernel_density_of_a_uniform_sample_does_not_sink_at_the_ends():

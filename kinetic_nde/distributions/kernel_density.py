@@ -1,16 +1,24 @@
-"""Kernel density estimates as exact cell averages."""
+"""Kernel density estimates as exact cell averages, by sums over bins instead of sums over samples."""
+
+import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import ndtr
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from .._values import as_floating, known, require
+from .._values import as_floating, cast, common_float, known, require
 from .grid import Grid
 
-# Samples are taken in chunks, so that memory does not grow with samples times cells.
-_CHUNK = 2048
+# Samples are taken in chunks: what is made of them stays in the cache, which is ten times faster for many samples.
+_CHUNK = 2**14
+# Power sums per bin. With these two numbers a sum over bins differs from that over samples by 6e-9 of it at most.
+_BINS = 16  # per cell
+_ORDER = 8
+# In cells: narrower kernels are too narrow for the bins, and reach (8 bandwidths) no further than the next cells.
+_NARROW = 0.125
 
 
 def silverman(samples: Float[Array, " m"]) -> Float[Array, ""]:
@@ -30,9 +38,16 @@ def silverman(samples: Float[Array, " m"]) -> Float[Array, ""]:
         samples,
     )
     std = jnp.std(samples)
-    low, high = jnp.quantile(samples, jnp.asarray([0.25, 0.75], samples.dtype))
+    low, high = _quartiles(samples)
     spread = jnp.where(high > low, jnp.minimum(std, (high - low) / 1.34), std)
     return 0.9 * spread * samples.shape[0] ** -0.2
+
+
+def _quartiles(samples: Array) -> Array:
+    # JAX sorts, NumPy only partitions: 4 s against 0.2 s for 1e7 samples on a CPU.
+    if known(samples):
+        return jnp.asarray(np.quantile(np.asarray(samples), [0.25, 0.75]), samples.dtype)
+    return jnp.quantile(samples, jnp.asarray([0.25, 0.75], samples.dtype))
 
 
 def kernel_density(
@@ -60,37 +75,115 @@ def kernel_density(
         width,
     )
     is_histogram = bandwidth is not None and known(width) and float(width) == 0
-    mass = _histogram(samples, grid) if is_histogram else _smooth(samples, grid, width)
+    # Faces are computed out here: a compiler may round them otherwise, and a sample at a face is a common thing.
+    mass = _histogram(samples, grid, grid.faces) if is_histogram else _smooth(samples, grid, width)
     return mass / grid.width
 
 
-def _histogram(samples: Array, grid: Grid) -> Array:
-    cell = jnp.clip(jnp.searchsorted(grid.faces, samples, side="right") - 1, 0, grid.cells - 1)
-    return jnp.zeros(grid.shape, samples.dtype).at[cell].add(1.0) / samples.size
+def _summed(
+    samples: Array, start: Array, add: Callable[[Array, Float[Array, " n"], Bool[Array, " n"]], Array]
+) -> Array:
+    """What `add(total, samples, counts)` has made of `start` after all chunks; a sample does not count if it fills up
+    the last one."""
+    chunks = -(-samples.size // _CHUNK)
+    size = -(-samples.size // chunks)
+    padded = jnp.concatenate([samples, jnp.broadcast_to(samples[0], (chunks * size - samples.size,))])
+    counts = jnp.arange(chunks * size) < samples.size
+    parts = padded.reshape(chunks, size), counts.reshape(chunks, size)
+    return jax.lax.scan(lambda total, part: (add(total, *part), None), start, parts)[0]
+
+
+def _place(samples: Array, grid: Grid, bins: int = 1) -> tuple[Int[Array, " n"], Float[Array, " n"]]:
+    """The bin of each sample, of `bins` in a cell, and the place in it from 0 to 1."""
+    place = (samples - grid.lower) / grid.width * bins
+    number = jnp.clip(jnp.floor(place).astype(jnp.int32), 0, grid.cells * bins - 1)
+    return number, place - number.astype(place.dtype)
+
+
+@jax.jit
+def _histogram(samples: Array, grid: Grid, faces: Array) -> Array:
+    def add(total: Array, samples: Array, counts: Array) -> Array:
+        cell, _ = _place(samples, grid)
+        # Nor may rounding of the place decide: what is at a face belongs to the cell on its right.
+        cell += (samples >= faces[cell + 1]).astype(cell.dtype) - (samples < faces[cell]).astype(cell.dtype)
+        return total.at[jnp.clip(cell, 0, grid.cells - 1)].add(counts.astype(total.dtype))
+
+    return _summed(samples, jnp.zeros(grid.shape, jnp.int32), add).astype(samples.dtype) / samples.size
 
 
 @jax.jit
 def _smooth(samples: Array, grid: Grid, width: Array) -> Array:
     """The mass of all kernels in each cell, with their mirror images at both ends of the grid."""
-    faces = grid.faces
-    chunks = -(-samples.size // _CHUNK)
-    # Padding with copies of the first sample that weigh nothing.
-    padding = chunks * _CHUNK - samples.size
-    padded = jnp.concatenate([samples, jnp.full(padding, samples[0])]).reshape(chunks, _CHUNK)
-    weights = (jnp.arange(chunks * _CHUNK) < samples.size).astype(samples.dtype).reshape(chunks, _CHUNK)
-
-    def add(total: Array, chunk: tuple[Array, Array]) -> tuple[Array, None]:
-        def below(face: Array) -> Array:
-            x, weight = chunk
-            images = (
-                ndtr((face - x) / width)
-                + ndtr((face - 2 * grid.lower + x) / width)
-                + ndtr((face - 2 * grid.upper + x) / width)
-            )
-            return jnp.sum(weight * images)
-
-        return total + jax.vmap(below)(faces), None
-
-    total, _ = jax.lax.scan(add, jnp.zeros_like(faces), (padded, weights))
-    mass = jnp.maximum(jnp.diff(total), 0)
+    samples, grid, width = cast((samples, grid, width), common_float(samples, grid, width))
+    mass = jax.lax.cond(width < _NARROW * grid.width, _by_samples, _by_bins, samples, grid, width)
+    mass = jnp.maximum(mass, 0)
     return mass / jnp.sum(mass)
+
+
+def _by_samples(samples: Array, grid: Grid, width: Array) -> Array:
+    """Narrow kernels: what is beyond the left and the right face of a sample's cell is in the next ones."""
+    # Zero is a histogram here, and a derivative must not divide by it.
+    sharpness = grid.width / jnp.clip(width, 1e-6 * grid.width, _NARROW * grid.width)
+
+    def add(total: Array, samples: Array, counts: Array) -> Array:
+        cell, place = _place(samples, grid)
+        left, right = ndtr(-place * sharpness), ndtr((place - 1) * sharpness)
+        # What would leave the grid is mirrored: it stays in the last cell.
+        for to, mass in ((cell - 1, left), (cell, 1 - left - right), (cell + 1, right)):
+            total = total.at[jnp.clip(to, 0, grid.cells - 1)].add(jnp.where(counts, mass, 0))
+        return total
+
+    return _summed(samples, jnp.zeros(grid.shape, samples.dtype), add)
+
+
+def _by_bins(samples: Array, grid: Grid, width: Array) -> Array:
+    """Wide kernels: with c the centre of a bin of width s, and x = c + u s for each sample in it,
+
+        Phi((f - x) / h) = sum_k u^k / k! (-s / h)^k Phi^(k)((f - c) / h),   |u| <= 1/2,
+
+    so that the sums of u^k over the samples of a bin, k < 8, say what lies below a face f: exactly for mass and mean, and
+    to (s / 2h)^8 / 8! max |Phi^(8)| = 6e-9 of the mass of a sample for the narrowest kernel, s / h = 1/2, and to rounding
+    from s / h = 1/16 on. The sum over all bins is a convolution over the cells for each place of a bin in its cell.
+    """
+    cells = grid.cells
+    powers = jnp.zeros((_ORDER, cells * _BINS), samples.dtype)
+
+    def add(total: Array, samples: Array, counts: Array) -> Array:
+        number, place = _place(samples, grid, _BINS)
+        rows, power = [], counts.astype(total.dtype)
+        for k in range(_ORDER):
+            rows.append(total[k].at[number].add(power))
+            power = power * (place - 0.5)
+        return jnp.stack(rows)
+
+    sums = _summed(samples, powers, add).reshape(_ORDER, cells, _BINS)
+    # From cell to cell the mass can move by 2 cells - 1 at most: into the mirror images of the grid on both sides.
+    kernel = _kernel(grid, jnp.maximum(width, _NARROW * grid.width))
+    size = 4 * cells
+    spectrum = jnp.fft.rfft(sums, size, axis=1) * jnp.fft.rfft(kernel, axis=1)
+    mass = jnp.fft.irfft(jnp.sum(spectrum, axis=(0, 2)), size)
+    return mass[:cells] + mass[-cells:][::-1] + mass[cells : 2 * cells][::-1]
+
+
+def _kernel(grid: Grid, width: Array) -> Float[Array, "order shifts bins"]:
+    """What a power sum of the bins of cell 0 contributes to cells 0 .. 2 N - 1, -2 N .. -1."""
+    shifts = jnp.fft.ifftshift(jnp.arange(-2 * grid.cells, 2 * grid.cells)).astype(width.dtype)
+    centers = (jnp.arange(_BINS).astype(width.dtype) + 0.5) / _BINS
+    left = (shifts[:, None] - centers[None, :]) * (grid.width / width)
+    right = left + grid.width / width
+    # On the right of the bin by the upper tail, where 1 - (almost 1) has no digits left.
+    rows = [jnp.where(left > 0, ndtr(-left) - ndtr(-right), ndtr(right) - ndtr(left))]
+    ratio = -grid.width / (_BINS * width)
+    at_left, at_right = _derivatives(left), _derivatives(right)
+    for k in range(1, _ORDER):
+        rows.append(ratio**k / math.factorial(k) * (at_right[k - 1] - at_left[k - 1]))
+    return jnp.stack(rows)
+
+
+def _derivatives(z: Array) -> list[Array]:
+    """Phi^(k)(z) for k = 1 .. 7, by Phi^(k+1) = -z Phi^(k) - (k - 1) Phi^(k-1)."""
+    density = jnp.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
+    rows = [density, -z * density]
+    for k in range(2, _ORDER - 1):
+        rows.append(-z * rows[-1] - (k - 1) * rows[-2])
+    return rows
