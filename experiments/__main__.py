@@ -8,10 +8,16 @@ from pathlib import Path
 
 import jax
 
-from . import figure3, figure4, figure7, figure8
+from . import figure3, figure4, figure7, figure8, update_cost
 from .numbers import Number, table
 
-EXPERIMENTS = {"figure3": figure3, "figure4": figure4, "figure7": figure7, "figure8": figure8}
+EXPERIMENTS = {
+    "figure3": figure3,
+    "figure4": figure4,
+    "figure7": figure7,
+    "figure8": figure8,
+    "update_cost": update_cost,
+}
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -9,6 +9,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
 
+import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,10 +18,10 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import kinetic_nde as kn
-from experiments import __main__ as program, figure4, figure8
+from experiments import __main__ as program, figure4, figure8, update_cost, update_times, updates
 from experiments.numbers import Number, table
 
-NAMES = ["figure3", "figure4", "figure7", "figure8"]
+NAMES = ["figure3", "figure4", "figure7", "figure8", "update_cost"]
 
 
 def rows(report: str) -> list[list[str]]:
@@ -43,10 +44,11 @@ def quick(tmp_path_factory):
 def test_a_quick_run_of_all_is_within_tolerance(quick):
     code, out, printed = quick
     assert code == 0
-    assert {path.name for path in out.iterdir()} == {"report.md", "table1.csv", *(f"{name}.png" for name in NAMES)}
-    lines = printed.splitlines()
-    assert [line.split()[:2] for line in lines[:4]] == [[f"[{k}/4]", name] for k, name in enumerate(NAMES, start=1)]
-    assert all("all within tolerance" in line for line in lines[:4])
+    tables = {"report.md", "table1.csv", "update_cost.csv"}
+    assert {path.name for path in out.iterdir()} == {*tables, *(f"{name}.png" for name in NAMES)}
+    lines = printed.splitlines()[:5]
+    assert [line.split()[:2] for line in lines] == [[f"[{k}/5]", name] for k, name in enumerate(NAMES, start=1)]
+    assert all("all within tolerance" in line for line in lines)
 
 
 def test_the_pictures_are_pictures(quick):
@@ -150,6 +152,58 @@ def test_retraining_as_printed_does_not_work(retrained):
         assert abs(computed[f"mean after update {k}, by the flow map"] - 2) > 1
 
 
+def test_the_times_of_updates_are_whole(quick):
+    """What they are is the machine's business."""
+    with (quick[1] / "update_cost.csv").open(newline="") as file:
+        found = list(csv.reader(file))[1:]
+    sizes, runs = update_cost.QUICK["sizes"], update_cost.QUICK["runs"]
+    assert [(int(row[0]), int(row[1])) for row in found] == [(run, size) for run in range(runs) for size in sizes]
+    assert all(0 < float(seconds) < 60 for row in found for seconds in row[2:5])
+    assert {row[5] for row in found} == {"measured"}
+
+
+def test_what_an_update_would_take_too_long_for_is_extrapolated(monkeypatch):
+    seconds = {100: 1.0, 1000: 30.0}
+    taken = []
+
+    def race(runners, repeats):
+        taken.extend(runners)
+        return {"building": 0.1, "mean field": 0.2, "all": seconds.get(size_of[0], 0.0)}
+
+    size_of = []
+    monkeypatch.setattr(update_cost, "race", race)
+    real = update_cost.updates.measurements
+    monkeypatch.setattr(
+        update_cost.updates, "measurements", lambda size, seed: size_of.insert(0, size) or real(min(size, 100), seed)
+    )
+    found = list(update_cost._rows((100, 1000, 10_000), 2, 1, 50, updates.loss(50)))
+    assert [row.source for row in found] == [
+        "measured",
+        "measured",
+        "extrapolated",
+        "measured",
+        "first run",
+        "extrapolated",
+    ]
+    assert [row.particles for row in found] == [1.0, 30.0, 300.0] * 2
+    assert taken.count("all") == 3
+
+
+def test_chunks_of_particles_give_the_update_of_all():
+    loss, samples = updates.loss(50), updates.measurements(500, 0)
+    (together, value), (chunks, other) = (
+        updates.update(updates.start(), kn.Ensemble(samples), loss),
+        updates.update_in_chunks(updates.start(), samples, loss, 200),
+    )
+    np.testing.assert_allclose(other, value, rtol=1e-6)
+    np.testing.assert_allclose(jax.tree.leaves(chunks.optimizer), jax.tree.leaves(together.optimizer), rtol=1e-5)
+
+
+def test_the_crossing_is_interpolated_in_logarithms():
+    assert update_times.crossing([10, 100, 1000], [1.0, 1.0, 1.0], [0.01, 0.1, 10.0]) == pytest.approx(10**2.5)
+    assert np.isnan(update_times.crossing([10, 100], [1.0, 1.0], [0.01, 0.1]))
+
+
 def test_numbers_judge_themselves():
     assert Number(1.0, 1.1).ok
     assert not Number(float("nan"), 1.0).ok
@@ -162,6 +216,7 @@ def test_numbers_judge_themselves():
         ["b", "2", "1", "1", "", ""],
         ["c", "3", "-", "-", "", ""],
     ]
+    assert rows(table({"time": Number(3.0)})) == [["time", "3", "", "", "", ""]]
 
 
 def fake(monkeypatch, **mains) -> None:
@@ -208,7 +263,7 @@ def test_an_unknown_name_ends_in_2_with_the_names_in_one_line(tmp_path):
     command = [sys.executable, "-m", "experiments", "figure3", "figure5", "--out", str(tmp_path / "none")]
     done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: unknown experiment figure5; there are: figure3, figure4, figure7, figure8\n"
+    assert done.stderr == f"error: unknown experiment figure5; there are: {', '.join(NAMES)}\n"
     assert not (tmp_path / "none").exists()
 
 
