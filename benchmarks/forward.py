@@ -3,16 +3,15 @@
 Writes `forward.md` with all tables and `error_against_time.png`. A few minutes; with `--quick` seconds, for the machinery only: the numbers mean nothing.
 """
 
-import argparse
 import importlib.util
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from . import accuracy, peers, speed
+from . import accuracy, peers, program, speed
 from .c_loop import c_loop
 from .table import Cell, Table
-from .timing import Company, machine
+from .timing import Company
 
 
 class Sizes(NamedTuple):
@@ -98,29 +97,11 @@ def _targets(tables: list[Table]) -> Table:
     return Table("Targets", ("what", "target", "measured"), rows)
 
 
-def report(tables: list[Table], remarks: list[str]) -> str:
-    """All of it in Markdown."""
-    parts = [machine(), "\n".join(f"- {remark}" for remark in remarks), *(table.markdown() for table in tables)]
-    return "\n\n".join([*parts, "![Error against time](error_against_time.png)"]) + "\n"
-
-
 def run(arguments: list[str] | None = None) -> int:
     """Measures, prints and writes everything; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.forward", description="The speed of the forward solve.")
-    parser.add_argument(
-        "--out", type=Path, default=Path("results"), metavar="DIR", help="for the tables and the picture"
-    )
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: seconds, and numbers that mean nothing")
-    options = parser.parse_args(arguments)
-    try:
-        options.out.mkdir(parents=True, exist_ok=True)
-        text = report(*measure(QUICK if options.quick else Sizes(), options.out))
-        (options.out / "forward.md").write_text(text, encoding="utf-8")
-    except OSError as error:
-        print(f"error: cannot write to {options.out}: {error.strerror or error}", file=sys.stderr)
-        return 2
-    print(text)
-    return 0
+    about = "The speed of the forward solve."
+    measured = lambda quick, out: measure(QUICK if quick else Sizes(), out)
+    return program.run("forward", about, "Error against time", measured, arguments)
 
 
 if __name__ == "__main__":

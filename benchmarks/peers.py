@@ -76,32 +76,39 @@ class SSPRK3(diffrax.AbstractERK):
         return 3
 
 
+def method_of_lines(
+    averages: Array, wind: Any, t1: Any, steps: int, adjoint: diffrax.AbstractAdjoint | None = None
+) -> Array:
+    """Averages after `steps` equal steps to t1 by diffrax: the package's right-hand side, the clip for this dt included.
+    Derivatives by `adjoint`, diffrax's own default if None."""
+    stage = list(LAYOUTS.values())[-1].stage
+
+    # The clock counts steps: a time that is the same for all members of a batch keeps the fence of the stage whole.
+    def rate(clock: Any, state: Array, args: tuple) -> Array:
+        return stage(jnp.asarray(clock >= 0), state, *args)
+
+    solution = diffrax.diffeqsolve(
+        diffrax.ODETerm(rate),
+        SSPRK3(),
+        0.0,
+        float(steps),
+        1.0,
+        jnp.pad(averages, 1),
+        (wind, t1 / steps),
+        max_steps=steps + 1,
+        adjoint=diffrax.RecursiveCheckpointAdjoint() if adjoint is None else adjoint,
+    )
+    assert solution.ys is not None
+    return solution.ys[-1, 1:-1]
+
+
 def lines(cells: int) -> Prepared:
-    """The method of lines: the package's right-hand side, the clip for this dt included, stepped by diffrax."""
+    """The method of lines, stepped by diffrax."""
     averages, wind, _ = arguments(cells)
-    layout = list(LAYOUTS.values())[-1]
     steps = problem.nodes(cells).steps
-    dt = problem.T1 / steps
     scale = problem.initial_averages(cells).max() / float(averages.max())
-
-    def rate(t: Any, state: Array, wind: Any) -> Array:
-        return layout.stage(jnp.asarray(t >= 0), state, wind, jnp.asarray(dt)) / dt
-
-    def solve(averages: Array, wind: Any) -> Array:
-        solution = diffrax.diffeqsolve(
-            diffrax.ODETerm(rate),
-            SSPRK3(),
-            0.0,
-            problem.T1,
-            dt,
-            jnp.pad(averages, 1),
-            wind,
-            max_steps=steps + 1,
-        )
-        assert solution.ys is not None
-        return solution.ys[-1, 1:-1] * scale
-
-    compiled = jax.jit(solve)
+    t1 = jnp.asarray(problem.T1)
+    compiled = jax.jit(lambda averages, wind: method_of_lines(averages, wind, t1, steps) * scale)
     return Prepared(lambda: compiled(averages, wind), problem.error_of_averages, steps)
 
 

@@ -15,12 +15,11 @@ import kinetic_nde as kn
 
 from . import problem
 from .c_loop import CLoop
+from .compiling import WIDE, compiled, temporary_bytes
 from .layouts import LAYOUTS, arguments, steps_of
 from .table import Table
 from .timing import race
 
-# What kn.solve passes to the compiler where it may, which is outside of jit and vmap.
-WIDE: dict[str, Any] = {"xla_cpu_prefer_vector_width": 512}
 C_LOOP = "C loop on one core"
 
 
@@ -32,20 +31,20 @@ def alone(loop: CLoop | None, cells: tuple[int, ...], work: int, repeats: int) -
         t1 = steps * problem.CFL * problem.nodes(n).width / problem.nodes(n).speed
         equation, initial, bias = problem.equation(), problem.initial(n), jnp.asarray(problem.BIAS)
         inside = _solve(t1)
-        compiled, wide = (_compiled(inside, options, bias, initial) for options in (None, WIDE))
+        plain, wide = (compiled(inside, options, bias, initial) for options in (None, WIDE))
         runners: dict[str, Any] = {
             "eager": lambda equation=equation, initial=initial, t1=t1: kn.solve(equation, initial, t1=t1).final.values,
-            "jit": lambda compiled=compiled, initial=initial, bias=bias: compiled(bias, initial)[0],
+            "jit": lambda plain=plain, initial=initial, bias=bias: plain(bias, initial)[0],
             "wide": lambda wide=wide, initial=initial, bias=bias: wide(bias, initial)[0],
         }
-        taken = int(compiled(bias, initial)[1])
+        taken = int(plain(bias, initial)[1])
         if loop is not None:
             runners["C"] = _c_run(loop, n, taken)
         seconds = race(runners, repeats)
         ns = {name: each / (n * taken) * 1e9 for name, each in seconds.items()}
         c = ns.get("C")
         ratios = [None if c is None else ns[name] / c for name in ("eager", "jit")]
-        rows.append((n, taken, c, ns["eager"], ns["jit"], ns["wide"], *ratios, _bytes(compiled)))
+        rows.append((n, taken, c, ns["eager"], ns["jit"], ns["wide"], *ratios, temporary_bytes(plain)))
     columns = (
         "cells", "steps", "C loop", "kn.solve", "in jax.jit", "in jax.jit with the option", "kn.solve / C", "in jax.jit / C",
         "temporary bytes",
@@ -70,20 +69,20 @@ def batches(loop: CLoop | None, cells: int, steps: int, members: int, repeats: i
     biases = jnp.linspace(-0.5, 0.5, members)
     initial = problem.initial(cells)
     mapped = jax.vmap(_solve(t1), (0, None))
-    compiled, wide = (_compiled(mapped, options, biases, initial) for options in (None, WIDE))
+    plain, wide = (compiled(mapped, options, biases, initial) for options in (None, WIDE))
     runners: dict[str, Any] = {
         "jax.vmap": lambda: mapped(biases, initial)[0],
-        "jax.jit(jax.vmap)": lambda: compiled(biases, initial)[0],
+        "jax.jit(jax.vmap)": lambda: plain(biases, initial)[0],
         "jax.jit(jax.vmap) with the option": lambda: wide(biases, initial)[0],
     }
-    taken = int(jnp.sum(compiled(biases, initial)[1]))
+    taken = int(jnp.sum(plain(biases, initial)[1]))
     work = dict.fromkeys(runners, cells * taken)
     if loop is not None:
         # One after the other is what a loop over the members would do; 16 of them are enough to measure.
         runners[C_LOOP], work[C_LOOP] = _c_run(loop, cells, 16 * taken // members), cells * (16 * taken // members)
     ns = {name: seconds / work[name] * 1e9 for name, seconds in race(runners, repeats).items()}
     c = ns.get(C_LOOP, float("nan"))
-    memory = _bytes(compiled)
+    memory = temporary_bytes(plain)
     rows = [
         (name, each, None if loop is None else each / c, None if name == C_LOOP else memory)
         for name, each in ns.items()
@@ -104,11 +103,11 @@ def layouts(loop: CLoop | None, alone: tuple[int, int], batch: tuple[int, int, i
         for options in (None, WIDE) if batch else (None,):
             runners: dict[str, Any] = {}
             for name, layout in LAYOUTS.items():
-                compiled = steps_of(layout, members is not None, options).lower(*inputs).compile()
-                runners[name] = lambda compiled=compiled, inputs=inputs: compiled(*inputs)
+                program = steps_of(layout, members is not None, options).lower(*inputs).compile()
+                runners[name] = lambda program=program, inputs=inputs: program(*inputs)
                 if title == "alone":
-                    memory.setdefault(name, _bytes(compiled))
-                    averages.append(np.asarray(compiled(*inputs)))
+                    memory.setdefault(name, temporary_bytes(program))
+                    averages.append(np.asarray(program(*inputs)))
             work = dict.fromkeys(runners, int(cells * steps * (members or 1)))
             if loop is not None:
                 runners[C_LOOP], work[C_LOOP] = _c_run(loop, cells, 8 * steps), 8 * cells * steps
@@ -186,12 +185,3 @@ def _c_run(loop: CLoop, cells: int, steps: int) -> Any:
     at, averages = problem.nodes(cells), problem.initial_averages(cells)
     velocity, dt = problem.velocity(at.faces), problem.CFL * at.width / at.speed
     return lambda: loop(averages, velocity, at.width, dt, steps)
-
-
-def _compiled(function: Any, options: dict[str, Any] | None, *inputs: Any) -> jax.stages.Compiled:
-    return jax.jit(function, compiler_options=options).lower(*inputs).compile()
-
-
-def _bytes(compiled: jax.stages.Compiled) -> int | None:
-    analysis = compiled.memory_analysis()
-    return None if analysis is None else int(analysis.temp_size_in_bytes)
