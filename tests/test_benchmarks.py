@@ -11,7 +11,7 @@ import oracles
 import pytest
 
 import kinetic_nde as kn
-from benchmarks import accuracy, c_loop, forward, problem
+from benchmarks import accuracy, c_loop, cost, forward, gradient, problem, ways
 from benchmarks.layouts import LAYOUTS, arguments, steps_of
 from benchmarks.table import Table
 
@@ -23,16 +23,29 @@ TABLES = [
     "Error against time",
     "At equal error",
 ]
+TABLES_OF_GRADIENTS = ["Targets", "One density", "A batch", "An ensemble", "Memory against steps"]
+
+
+def quick_run(program, out):
+    """The report that a quick run of a program prints."""
+    printed = StringIO()
+    with redirect_stdout(printed):
+        assert program.run(["--quick", "--out", str(out)]) == 0
+    return printed.getvalue()
 
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
     """The folder and the printed report of one quick run."""
     out = tmp_path_factory.mktemp("benchmarks") / "new"
-    printed = StringIO()
-    with redirect_stdout(printed):
-        assert forward.run(["--quick", "--out", str(out)]) == 0
-    return out, printed.getvalue()
+    return out, quick_run(forward, out)
+
+
+@pytest.fixture(scope="module")
+def quick_gradient(tmp_path_factory):
+    """The same of the gradients."""
+    out = tmp_path_factory.mktemp("gradients") / "new"
+    return out, quick_run(gradient, out)
 
 
 def section(report, title):
@@ -42,19 +55,67 @@ def section(report, title):
     return cells[0], cells[1:]
 
 
-def test_a_quick_run_writes_its_tables_and_a_picture(quick):
-    out, printed = quick
-    report = (out / "forward.md").read_text()
+def check_report(out, printed, name, picture, titles, width):
+    """That the folder holds the printed report, with these tables, and a picture that many pixels wide."""
+    report = (out / name).read_text()
     assert report.strip() == printed.strip()
-    assert [line[4:] for line in report.splitlines() if line.startswith("### ")] == TABLES
-    for title in TABLES:
+    assert [line[4:] for line in report.splitlines() if line.startswith("### ")] == titles
+    for title in titles:
         columns, rows = section(report, title)
         assert rows
         assert {len(row) for row in rows} == {len(columns)}
-    assert {path.name for path in out.iterdir()} == {"forward.md", "error_against_time.png"}
-    picture = plt.imread(out / "error_against_time.png")
-    assert picture.shape[1] == 2100
-    assert picture[..., :3].std() > 0.03
+    assert {path.name for path in out.iterdir()} == {name, picture}
+    assert f"]({picture})" in report
+    drawn = plt.imread(out / picture)
+    assert drawn.shape[1] == width
+    assert drawn[..., :3].std() > 0.03
+
+
+def test_a_quick_run_writes_its_tables_and_a_picture(quick):
+    check_report(*quick, "forward.md", "error_against_time.png", TABLES, 2100)
+
+
+def test_a_quick_run_of_the_gradients_writes_its_tables_and_a_picture(quick_gradient):
+    check_report(*quick_gradient, "gradient.md", "gradient.png", TABLES_OF_GRADIENTS, 1020)
+
+
+def test_all_ways_are_measured_and_agree(quick_gradient):
+    columns, rows = section(quick_gradient[1], "One density")
+    assert [row[0] for row in rows] == list(ways.of_densities(1))
+    apart = {row[0]: row[columns.index("gradient off by")] for row in rows}
+    assert apart.pop(ways.FORWARD) == "-"
+    # The equation's gradient is another one than that of the numbers; all others differ by rounding.
+    assert 1e-6 < float(apart.pop(ways.TRANSPORT)) < 0.2
+    assert max(map(float, apart.values())) < 1e-12
+
+
+def test_a_wrong_gradient_is_not_timed():
+    case, every = ways.density(12, 5), ways.of_densities(5)
+    few = {name: every[name] for name in (ways.FORWARD, ways.CHECKPOINT)}
+
+    def wrong(*inputs):
+        value, gradient = every[ways.CHECKPOINT](*inputs)
+        return value, gradient * (1 + 1e-8)
+
+    with pytest.raises(RuntimeError, match="its gradient is 1.0e-08 from that of CheckpointAdjoint"):
+        cost.measure(case, {**few, ways.PLAIN: wrong}, 0, 1e-3, wide_only=True)
+    with pytest.raises(RuntimeError, match="its value is nan"):
+        cost.measure(case, {**few, ways.PLAIN: lambda *_: (np.nan, np.zeros(2))}, 0, 1e-3, wide_only=True)
+
+
+def test_a_way_that_needs_too_much_memory_is_compiled_only(monkeypatch):
+    case, every = ways.density(12, 100), ways.of_densities(100)
+    few = {name: every[name] for name in (ways.FORWARD, ways.CHECKPOINT, ways.PLAIN)}
+    # Between what plain autodiff stores in 100 steps and what the others do.
+    monkeypatch.setattr(cost, "MOST_BYTES", 200_000)
+    costs = cost.measure(case, few, 0, 1e-3, wide_only=True)
+    assert {name for name in few if costs.ratio(name) is None} == {ways.PLAIN}
+    assert "for want of memory: plain autodiff." in cost.table("", "", costs).note
+
+
+def test_growth_of_memory_is_the_steepest_between_two_columns():
+    table = cost.memory_table(8, {1: {"way": 1000}, 4: {"way": 2000}, 16: {"way": 8000}})
+    assert table.rows == [("way", 0.001, 0.002, 0.008, pytest.approx(1.0))]
 
 
 def test_all_layouts_are_in_the_table(quick):
@@ -127,8 +188,9 @@ def test_time_at_equal_error_is_interpolated_in_logarithms():
     assert table.column("1e-05") == [None, None]
 
 
-def test_a_folder_that_cannot_be_made_is_one_line_and_exit_code_2(tmp_path, capsys):
+@pytest.mark.parametrize("program", [forward, gradient])
+def test_a_folder_that_cannot_be_made_is_one_line_and_exit_code_2(program, tmp_path, capsys):
     file = tmp_path / "file"
     file.write_text("")
-    assert forward.run(["--quick", "--out", str(file)]) == 2
+    assert program.run(["--quick", "--out", str(file)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
