@@ -1,4 +1,5 @@
-"""Speed of the forward solve against a C loop and against other packages: `python -m benchmarks.forward`. What was measured is in README.md here."""
+"""Speed of the forward solve against a C loop and other packages, `python -m benchmarks.forward`, and of gradients against the forward solve,
+`python -m benchmarks.gradient`. What was measured is in README.md here."""
 
 import jax
 
