@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -51,7 +52,7 @@ def style() -> Iterator[None]:
         yield
         interactive = plt.isinteractive()
     # A notebook's backend comes with the first figure and switches this on: figures would not be shown without it.
-    plt.interactive(interactive)
+    matplotlib.interactive(interactive)
 
 
 def figure(columns: int = 1, panels: int = 1, height: float = 2.3) -> tuple[Figure, list[Axes]]:

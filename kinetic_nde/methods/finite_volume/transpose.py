@@ -1,6 +1,6 @@
 """The transpose of a step, written out: the exact derivative of the scheme at a third of what autodiff takes."""
 
-import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -42,11 +42,22 @@ def transposed(loop: TimeLoop, span: Span, final: tuple[Clock, Array], cotangent
     epsilon = threshold(span.grid.cells)
     trained, rest = eqx.partition((span.equation, span.grid), eqx.is_inexact_array)
 
-    def winds_at(always: Array, times: list[Array], trained: Tree) -> list[Wind]:
-        def wind_at(trained: Tree, time: Array) -> Wind:
-            return wind(*eqx.combine(trained, rest), time)
+    def winds_and_pull(t: Array, dt: Array, always: Array) -> tuple[list[Wind], Callable[[list[_Faces]], Tree]]:
+        """The wind at the stages, and what its cotangents are for equation and grid. Evaluated once for both, and fenced as
+        on the way forward: where the wind turns at a face, rounding decides on its sign."""
 
-        return [fenced(always, wind_at, trained, time) for time in times]
+        def wind_at(trained: Tree, time: Array) -> Wind:
+            equation, grid = eqx.combine(trained, rest)
+            return wind(equation, grid, time)
+
+        times = [t + stage * dt for stage in STAGES]
+        winds, pull = jax.vjp(lambda trained: [fenced(always, wind_at, trained, time) for time in times], trained)
+        nothing = jax.tree.map(jnp.zeros_like, winds)
+
+        def pull_winds(pulled: list[_Faces]) -> Tree:
+            return pull([zero._replace(courant=c, share=s) for zero, (c, s) in zip(nothing, pulled, strict=True)])[0]
+
+        return winds, pull_winds
 
     def state_of(padded: Array, sign: Array) -> Array:
         average, edge = upwind_state(span.reconstruction, epsilon, padded, sign)
@@ -76,11 +87,7 @@ def transposed(loop: TimeLoop, span: Span, final: tuple[Clock, Array], cotangent
     def back(k: Array, entry: tuple[Clock, Array], carry: tuple[Array, Tree]) -> tuple[Array, Tree]:
         (clock, state), always = entry, k >= 0
         _, dt, winds = length(span, k, clock, always)
-        if span.steady is None:
-            # Evaluated once for both ways, and fenced as on the way forward: where the wind turns at a face, rounding
-            # decides on its sign.
-            times = [clock[0] + stage * dt for stage in STAGES]
-            winds, pull_winds = jax.vjp(functools.partial(winds_at, always, times), trained)
+        winds, pull_winds = (winds, _sums) if span.steady is not None else winds_and_pull(clock[0], dt, always)
         stages: list[_Stage] = []
 
         def increment(number: int, state: Array) -> Array:
@@ -90,7 +97,7 @@ def transposed(loop: TimeLoop, span: Span, final: tuple[Clock, Array], cotangent
             through = carried(span.positivity, _upwind_average(stages[-1]), upwind_states, wind, dt)
             return through[:-1] - through[1:]
 
-        pulled: list[tuple[Array, Array]] = []
+        pulled: list[_Faces] = []
 
         def pull(number: int, cotangent: Array) -> Array:
             stage = stages[number]
@@ -101,17 +108,7 @@ def transposed(loop: TimeLoop, span: Span, final: tuple[Clock, Array], cotangent
 
         step_ssprk3(increment, state)
         before = pull_ssprk3(pull, carry[0])
-        if span.steady is not None:
-            by_wind = tuple(sum(parts[1:], parts[0]) for parts in zip(*pulled, strict=True))
-            return before, jax.tree.map(jnp.add, carry[1], by_wind)
-
-        (by_parameters,) = pull_winds(
-            [
-                jax.tree.map(jnp.zeros_like, blown)._replace(courant=courant, share=share)
-                for blown, (courant, share) in zip(winds, pulled, strict=True)
-            ]
-        )
-        return before, jax.tree.map(jnp.add, carry[1], by_parameters)
+        return before, jax.tree.map(jnp.add, carry[1], pull_winds(pulled))
 
     def finish(carry: tuple[Array, Tree]) -> tuple[Array, Span]:
         zeros = jax.tree.map(jnp.zeros_like, eqx.filter(span, eqx.is_inexact_array))
@@ -124,6 +121,14 @@ def transposed(loop: TimeLoop, span: Span, final: tuple[Clock, Array], cotangent
     wanted = trained if span.steady is None else (span.steady.courant, span.steady.share)
     # With one more zero at either end: a difference for every face.
     return Sweep(back, (jnp.pad(cotangent, 1), jax.tree.map(jnp.zeros_like, wanted)), finish)
+
+
+def _sums(pulled: list[_Faces]) -> _Faces:
+    """Over the stages, of a wind that is the same at all of them."""
+    (courant, share), *others = pulled
+    for more_courant, more_share in others:
+        courant, share = courant + more_courant, share + more_share
+    return courant, share
 
 
 def _upwind_average(stage: _Stage) -> Float[Array, " faces"]:
