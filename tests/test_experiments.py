@@ -216,7 +216,7 @@ def test_numbers_judge_themselves():
         ["b", "2", "1", "1", "", ""],
         ["c", "3", "-", "-", "", ""],
     ]
-    assert rows(table({"time": Number(3.0)})) == [["time", "3", "", "", "", ""]]
+    assert rows(table({"time": Number(3.0)})) == [["time", "3", "-", "-", "", ""]]
 
 
 def fake(monkeypatch, **mains) -> None:
