@@ -46,7 +46,7 @@ class CheckpointAdjoint(AbstractAdjoint):
     """The derivative of the discrete scheme, what reverse-mode autodiff computes to round-off, with a bounded number of
     stored states. On a density each step is reversed by its transpose, which is written out; elsewhere by autodiff.
 
-    - Cost: with the value, about 6 forward solves of a density; less with as many `checkpoints` as there are steps.
+    - Cost: with the value, about 7 forward solves of a density.
     - Memory: `checkpoints` states along the solve and as many again while a segment is reversed, however many steps there
       are. Each span between two save times or breakpoints keeps its own: its share of 64, at least 8, or `checkpoints`.
     - Recommended: whenever the gradient should be that of the numbers that `solve` returns. It is the default.
