@@ -18,12 +18,7 @@ DATA = Path(__file__).parents[1] / "experiments" / "data"
 
 OLD, SAME, NEW = two_normals(0), two_normals(1), 1.2 * two_normals(2) + 4.0
 
-
-@pytest.fixture(autouse=True, scope="module")
-def coarse():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(task, "CELLS", 100)
-        yield
+pytestmark = pytest.mark.usefixtures("coarse")
 
 
 @pytest.fixture(scope="module")

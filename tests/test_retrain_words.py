@@ -10,19 +10,14 @@ import numpy as np
 import pytest
 from commands import invoke, two_normals, write_table
 
-from kinetic_nde.cli import goals, retrain_figures as figures, retrain_results as results, task
+from kinetic_nde.cli import goals, retrain_figures as figures, retrain_results as results
 from kinetic_nde.cli.retrain import Options, is_different, retrain
 from kinetic_nde.cli.retrain_summary import _notes
 from kinetic_nde.sensitivity.retraining import History, Outcome
 
 OLD, NEW = two_normals(0), 1.2 * two_normals(2) + 4.0
 
-
-@pytest.fixture(autouse=True, scope="module")
-def coarse():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(task, "CELLS", 100)
-        yield
+pytestmark = pytest.mark.usefixtures("coarse")
 
 
 @pytest.fixture(scope="module")
