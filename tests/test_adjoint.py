@@ -72,28 +72,61 @@ def test_the_gradient_with_respect_to_the_initial_averages():
     np.testing.assert_allclose(jnp.vdot(slope, direction), central, rtol=1e-6)
 
 
-@pytest.mark.parametrize("checkpoints", [2, 3, 5, 64])
-@pytest.mark.parametrize("rounds", [0, 1, 2, 7, 8, 9, 33, 200])
-def test_the_loop_is_differentiated_exactly_however_few_checkpoints(checkpoints, rounds):
-    """x <- sin(a x) + b / (k + 1): against autodiff of the unrolled loop."""
+MOST_ROUNDS = 2200
+POINT = (jnp.array(1.3), jnp.array(0.2), jnp.array([0.4, -0.9, 1.1]))
+
+
+def sines(args, k, clock, x):
+    """x <- sin(a x) + b / (k + 1)."""
+    a, b, _ = args
+    return clock + 1, jnp.sin(a * x) + b / (1 + k.astype(x.dtype))
+
+
+@jax.jit
+def unrolled(rounds):
+    """Autodiff of the same loop with all states stored."""
+
+    def last(a, b, x):
+        def body(x, k):
+            return jnp.where(k < rounds, sines((a, b, 0), k, 0, x)[1], x), None
+
+        return jax.lax.scan(body, x, jnp.arange(MOST_ROUNDS))[0].sum()
+
+    return jax.value_and_grad(last, argnums=(0, 1, 2))(*POINT)
+
+
+@pytest.mark.parametrize("checkpoints", [2, 3, 5, 40, 64])
+def test_the_loop_is_differentiated_exactly_however_few_checkpoints(checkpoints):
+    loop = TimeLoop(sines, lambda args, k, clock: clock < args[2])
+
+    @jax.jit
+    def checkpointed(rounds):
+        def last(a, b, x):
+            return run_checkpointed(loop, checkpoints, jnp.zeros((), int), x, (a, b, rounds))[1].sum()
+
+        return jax.value_and_grad(last, argnums=(0, 1, 2))(*POINT)
+
+    for rounds in (0, 1, 2, 7, 8, 9, 31, 32, 33, 40, 41, 63, 64, 65, 200, MOST_ROUNDS):
+        value, slope = checkpointed(rounds)
+        exact, expected = unrolled(rounds)
+        np.testing.assert_allclose(value, exact, rtol=1e-14)
+        np.testing.assert_allclose(np.hstack(slope), np.hstack(expected), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize(("checkpoints", "most"), [(2, 4.0), (8, 4.0), (64, 3.0), (2000, 2.0)])
+def test_no_step_is_computed_more_often_than_promised(checkpoints, most):
+    """Forward, again from stored states, and once where it is reversed."""
+    count, rounds = [0], 2000
 
     def step(args, k, clock, x):
-        a, b, _ = args
-        return clock + 1, jnp.sin(a * x) + b / (1 + k.astype(x.dtype))
+        jax.debug.callback(lambda: count.__setitem__(0, count[0] + 1))
+        return sines(args, k, clock, x)
 
     loop = TimeLoop(step, lambda args, k, clock: clock < args[2])
-
-    def checkpointed(a, b, x):
-        return run_checkpointed(loop, checkpoints, jnp.zeros((), int), x, (a, b, jnp.asarray(rounds)))[1].sum()
-
-    def unrolled(a, b, x):
-        return jax.lax.scan(lambda x, k: (step((a, b, 0), k, 0, x)[1], None), x, jnp.arange(rounds))[0].sum()
-
-    point = (jnp.array(1.3), jnp.array(0.2), jnp.array([0.4, -0.9, 1.1]))
-    value, slope = jax.value_and_grad(checkpointed, argnums=(0, 1, 2))(*point)
-    exact, expected = jax.value_and_grad(unrolled, argnums=(0, 1, 2))(*point)
-    np.testing.assert_allclose(value, exact, rtol=1e-14)
-    np.testing.assert_allclose(np.hstack(slope), np.hstack(expected), rtol=1e-12, atol=1e-15)
+    last = lambda a: run_checkpointed(loop, checkpoints, jnp.zeros((), int), POINT[2], (a, POINT[1], rounds))[1].sum()
+    jax.block_until_ready(jax.jit(jax.grad(last))(POINT[0]))
+    jax.effects_barrier()
+    assert (most - 1) * rounds < count[0] <= most * rounds
 
 
 def test_members_of_a_batch_with_different_numbers_of_rounds():

@@ -24,7 +24,8 @@ def as_checkpoints(value: int | None) -> int | None:
 
 
 class AbstractAdjoint(eqx.Module):
-    """A way to differentiate `solve`. The gradient itself is taken by `jax.grad`, `eqx.filter_grad` or `jax.jvp`."""
+    """A way to differentiate `solve`. The gradient itself is taken by `jax.grad` or `eqx.filter_grad`, by `jax.jvp` where
+    the adjoint is `ForwardMode`."""
 
     @abc.abstractmethod
     def loop(
@@ -47,8 +48,10 @@ class CheckpointAdjoint(AbstractAdjoint):
     stored states. On a density each step is reversed by its transpose, which is written out; elsewhere by autodiff.
 
     - Cost: with the value, about 7 forward solves of a density.
-    - Memory: `checkpoints` states along the solve and as many again while a segment is reversed, however many steps there
-      are. Each span between two save times or breakpoints keeps its own: its share of 64, at least 8, or `checkpoints`.
+    - Memory: `checkpoints` states along the solve and 64 more while it is reversed, however many steps there are. Each span
+      between two save times or breakpoints keeps its own: its share of 64, at least 8, or `checkpoints`. Fewer save little,
+      and more time is saved only by as many as there are steps, which makes it about 5.5 forward solves.
+    - Second derivatives: `jax.jacfwd` or `jax.jvp` of a gradient; a gradient of a gradient raises JAX's error for loops.
     - Recommended: whenever the gradient should be that of the numbers that `solve` returns. It is the default.
     - Not recommended: for a handful of parameters (`ForwardMode`), and for an optimiser where a density is narrower than a
       few cells or has been through a field with a kink (`ReLU`): much of the gradient is then that of the scheme.

@@ -14,7 +14,8 @@ def fenced(always: Bool[Array, ""], function: Callable[..., Any], *args: Any) ->
     XLA's CPU back end fuses an expensive expression into every shifted use of it: the flux at a face would be computed
     once for each of its two cells, and the loop would no longer be vectorised. It does not fuse across the branches of
     a conditional. `always` must be true, but known only at run time, and the same for all members of a batch (a batched
-    conditional runs both branches). On other back ends this is a plain call: kernels there are few and long.
+    conditional runs both branches). On other back ends this is a plain call: for a GPU, where a conditional waits for the
+    host, that is a choice and not a measurement.
     """
     if jax.default_backend() != "cpu":
         return function(*args)

@@ -11,11 +11,10 @@ from jax import lax
 from jaxtyping import Array, Int
 
 from .lockstep import any_member
+from .store import Store, Tree, buffer, copy_run, read, thin, write
 
-Tree = Any
-
-# States stored between two stored states while the steps between them are reversed. Buffers are made for every segment,
-# which costs less than to carry them through all loops.
+# States stored between two stored states while the steps between them are reversed: a power of two, as the stride is, so
+# that one divides the other. Buffers are made for every segment, which costs less than to carry them through all loops.
 _INNER = 32
 
 
@@ -135,14 +134,6 @@ def _checkpointed(
     return run(loop, clock, state, (differentiable, arrays))
 
 
-class _Store(NamedTuple):
-    """Every `stride`-th (clock, state) of the loop, and one slot more into which all others are written and
-    forgotten."""
-
-    entries: Tree
-    stride: Int[Array, ""]
-
-
 def _forward(
     loop: TimeLoop, slots: int, reversal: Callable, clock: Tree, state: Tree, differentiable: Tree, arrays: Tree
 ) -> tuple:
@@ -156,11 +147,11 @@ def _forward(
         k, clock, state, store = carry
         if loop.report is not None:
             loop.report(args, k, clock)
-        store = lax.cond(k == slots * store.stride, _thin, lambda store: store, store)
-        store = _Store(_write(store.entries, k, store.stride, (clock, state)), store.stride)
+        store = lax.cond(k == slots * store.stride, thin, lambda store: store, store)
+        store = Store(write(store.entries, k, store.stride, (clock, state)), store.stride)
         return (k + 1, *loop.step(args, k, clock, state), store)
 
-    store = _Store(_buffer((clock, state), slots), jnp.ones((), jnp.int32))
+    store = Store(buffer((clock, state), slots), jnp.ones((), jnp.int32))
     k, clock, state, store = lax.while_loop(more, body, (jnp.zeros((), jnp.int32), clock, state, store))
     return (clock, state), (store, k, (clock, state), args)
 
@@ -168,92 +159,77 @@ def _forward(
 def _backward(loop: TimeLoop, slots: int, reversal: Callable, residuals: tuple, cotangents: tuple) -> tuple:
     store, count, final, args = residuals
     sweep: Sweep = reversal(args, final, cotangents[1])
-    # A power of two, as the stride is: one divides the other.
-    inner = 1 << (min(slots, _INNER).bit_length() - 1)
 
     def advance(steps: Array, k: Array, entry: tuple) -> tuple:
         """`entry` after that many steps, the first of which has number k."""
         return lax.fori_loop(0, steps, lambda i, entry: loop.step(args, k + i, *entry), entry)
 
     def segment(done: Array, carry: Tree) -> Tree:
-        """At least `inner` steps and all between two stored states: cut into runs of `inner` steps, the state at whose
+        """At least `_INNER` steps and all between two stored states: cut into runs of `_INNER` steps, the state at whose
         starts is kept where those fit."""
         first = (segments - 1 - done) * apiece
         length = jnp.minimum(apiece, count - first)
-        runs = (length + inner - 1) // inner
-        apart = (runs + inner - 1) // inner
+        runs = (length + _INNER - 1) // _INNER
+        apart = (runs + _INNER - 1) // _INNER
 
         def keep(i: Array, kept: tuple) -> tuple:
             entry, starts = kept
-            entry = advance(jnp.asarray(inner, jnp.int32), first + (i - 1) * inner, entry)
-            return entry, _write(starts, i, apart, entry)
+            entry = advance(jnp.asarray(_INNER, jnp.int32), first + (i - 1) * _INNER, entry)
+            return entry, write(starts, i, apart, entry)
 
-        start = _read(store.entries, first // store.stride)
+        start = read(store.entries, first // store.stride)
         _, starts = lax.fori_loop(
-            1, runs, keep, (start, _write(_buffer(start, inner), jnp.zeros((), jnp.int32), apart, start))
+            1, runs, keep, (start, write(buffer(start, _INNER), jnp.zeros((), jnp.int32), apart, start))
         )
 
         def reverse(done: Array, carry: Tree) -> Tree:
             i = runs - 1 - done
             slot = i // apart
-            entry = advance((i - slot * apart) * inner, first + slot * apart * inner, _read(starts, slot))
-            return run_back(first + i * inner, jnp.minimum(inner, length - i * inner), entry, carry)
+            entry = advance((i - slot * apart) * _INNER, first + slot * apart * _INNER, read(starts, slot))
+            return run_back(first + i * _INNER, jnp.minimum(_INNER, length - i * _INNER), entry, carry)
 
         return lax.fori_loop(0, runs, reverse, carry)
 
     def run_back(first: Array, steps: Array, entry: tuple, carry: Tree) -> Tree:
-        """At most `inner` steps: forward with all states kept, and back over them."""
+        """At most `_INNER` steps: forward with all states kept, and back over them."""
 
         def fill(i: Array, filled: tuple) -> tuple:
             entry, entries = filled
             k = first + i
             entry = lax.cond(
                 k % store.stride == 0,
-                lambda _: _read(store.entries, k // store.stride),
+                lambda _: read(store.entries, k // store.stride),
                 lambda entry: loop.step(args, k - 1, *entry),
                 entry,
             )
-            return entry, _write(entries, i, one, entry)
+            return entry, write(entries, i, one, entry)
+
+        def filled_by_steps(entries: Tree) -> tuple:
+            return lax.fori_loop(1, steps, fill, (entry, write(entries, 0 * one, one, entry)))
+
+        def filled_at_once(entries: Tree) -> tuple:
+            entries = copy_run(entries, store, first)
+            return read(entries, steps - 1), entries
 
         one = jnp.ones((), jnp.int32)
-        last, entries = lax.fori_loop(1, steps, fill, (entry, _write(_buffer(entry, inner), 0 * one, one, entry)))
+        if slots < _INNER:
+            last, entries = filled_by_steps(buffer(entry, _INNER))
+        else:
+            all_stored = (store.stride == 1) & (first + _INNER <= slots)
+            last, entries = lax.cond(all_stored, filled_at_once, filled_by_steps, buffer(entry, _INNER))
 
         def back(done: Array, carried: tuple) -> tuple:
             entry, carry = carried
             i = steps - 1 - done
             # The next entry is carried: read where it is used it would be read, slowly, by each of its uses.
-            return _read(entries, jnp.maximum(i - 1, 0)), sweep.back(first + i, entry, carry)
+            return read(entries, jnp.maximum(i - 1, 0)), sweep.back(first + i, entry, carry)
 
         return lax.fori_loop(0, steps, back, (last, carry))[1]
 
-    apiece = jnp.maximum(store.stride, inner)
+    apiece = jnp.maximum(store.stride, _INNER)
     segments = (count + apiece - 1) // apiece
     ct_state, ct_args = sweep.finish(lax.fori_loop(0, segments, segment, sweep.carry))
     return None, ct_state, eqx.filter(ct_args, eqx.is_inexact_array), None
 
 
 _checkpointed.defvjp(_forward, _backward)
-
-
-def _buffer(entry: Tree, slots: int) -> Tree:
-    return jax.tree.map(lambda leaf: jnp.zeros((slots + 1, *jnp.shape(leaf)), jnp.result_type(leaf)), entry)
-
-
-def _write(entries: Tree, k: Array, stride: Array, entry: Tree) -> Tree:
-    """`entry` number k into its slot, or into the last one where k is no multiple of the stride: cheaper than not to
-    write."""
-    last = jax.tree.leaves(entries)[0].shape[0] - 1
-    slot = jnp.where(k % stride == 0, k // stride, last)
-    return jax.tree.map(lambda buffer, leaf: lax.dynamic_update_index_in_dim(buffer, leaf, slot, 0), entries, entry)
-
-
-def _read(entries: Tree, slot: Array) -> Tree:
-    return jax.tree.map(lambda buffer: lax.dynamic_index_in_dim(buffer, slot, 0, keepdims=False), entries)
-
-
-def _thin(store: _Store) -> _Store:
-    def every_second(buffer: Array) -> Array:
-        kept = buffer[:-1:2]
-        return lax.dynamic_update_slice_in_dim(buffer, kept, 0, 0)
-
-    return _Store(jax.tree.map(every_second, store.entries), 2 * store.stride)
