@@ -1,4 +1,4 @@
-"""The transpose of a step, written out: the exact derivative of the scheme at a third of what autodiff takes."""
+"""The transpose of a step, written out: what autodiff computes, in a fraction of its time (benchmarks/README.md)."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -40,6 +40,11 @@ def transposed(loop: TimeLoop, span: Span, final: tuple[Clock, Array], cotangent
     back to is the wind at the faces, at the end of the span if it is steady and else at each stage.
     """
     epsilon = threshold(span.grid.cells)
+    # What the cotangents of `ghosts` are for the cells that they are made of, between zeros for the cells outside. As
+    # factors: added to three places only, in a batch each would be a copy of the whole.
+    weights = jnp.array([3.0, -3.0, 1.0], cotangent.dtype)
+    first, last = (jnp.zeros(span.grid.cells + 4, cotangent.dtype),) * 2
+    first, last = first.at[2:5].set(weights), last.at[-5:-2].set(weights[::-1])
     trained, rest = eqx.partition((span.equation, span.grid), eqx.is_inexact_array)
 
     def winds_and_pull(t: Array, dt: Array, always: Array) -> tuple[list[Wind], Callable[[list[_Faces]], Tree]]:
@@ -63,19 +68,19 @@ def transposed(loop: TimeLoop, span: Span, final: tuple[Clock, Array], cotangent
         average, edge = upwind_state(span.reconstruction, epsilon, padded, sign)
         return average + edge
 
-    def through_edges(padded: Array, state: Array, cotangent: Array, wind: Wind, dt: Array) -> _Faces:
+    def to_flux(stage: _Stage, cotangent: Array, dt: Array) -> _Faces:
+        return _to_flux(span.positivity, _upwind_average(stage), stage.state, cotangent, stage.wind, dt)
+
+    def through_edges(stage: _Stage, inside: Array) -> _Faces:
         """The cotangents of the differences behind and ahead."""
-        average, behind, ahead = upwind(padded, wind.sign)
-        inside, _ = _rises(span.positivity, average, state, cotangent, wind, dt)
-        by_behind, by_ahead = span.reconstruction.edge_derivatives(behind, ahead, epsilon, state - average)
-        weight = inside * dt * wind.courant
+        average, behind, ahead = upwind(stage.padded, stage.wind.sign)
+        by_behind, by_ahead = span.reconstruction.edge_derivatives(behind, ahead, epsilon, stage.state - average)
+        weight = inside * stage.wind.courant
         return weight * by_behind, weight * by_ahead
 
-    def to_cells(behind: Array, ahead: Array, stage: _Stage, cotangent: Array, dt: Array) -> tuple[Array, Array]:
+    def to_cells(behind: Array, ahead: Array, inside: Array, top: Array, wind: Wind) -> tuple[Array, Array]:
         """The cotangents of the averages and of the two ghosts."""
-        average, wind = _upwind_average(stage), stage.wind
-        inside, top = _rises(span.positivity, average, stage.state, cotangent, wind, dt)
-        here = inside * dt * wind.courant + top * wind.share + behind - ahead
+        here = inside * wind.courant + top * wind.share + behind - ahead
         rightwards, nothing = wind.sign > 0, jnp.zeros_like(behind)
         far_left, far_right = jnp.where(rightwards, -behind, nothing), jnp.where(rightwards, nothing, -behind)
         left, right = jnp.where(rightwards, here, ahead), jnp.where(rightwards, ahead, here)
@@ -101,10 +106,11 @@ def transposed(loop: TimeLoop, span: Span, final: tuple[Clock, Array], cotangent
 
         def pull(number: int, cotangent: Array) -> Array:
             stage = stages[number]
-            edges = fenced(always, through_edges, stage.padded, stage.state, cotangent, stage.wind, dt)
-            cells, ends = fenced(always, to_cells, *edges, stage, cotangent, dt)
-            pulled.insert(0, _to_wind(span.positivity, stage, cotangent, dt))
-            return _with_ends(cells, ends)
+            inside, top = fenced(always, to_flux, stage, cotangent, dt)
+            edges = fenced(always, through_edges, stage, inside)
+            cells, ends = fenced(always, to_cells, *edges, inside, top, stage.wind)
+            pulled.insert(0, (inside * stage.state, top * _upwind_average(stage)))
+            return jnp.pad(cells, 2) + ends[0] * first + ends[1] * last
 
         step_ssprk3(increment, state)
         before = pull_ssprk3(pull, carry[0])
@@ -135,27 +141,14 @@ def _upwind_average(stage: _Stage) -> Float[Array, " faces"]:
     return jnp.where(stage.wind.sign > 0, stage.padded[1:-2], stage.padded[2:-1])
 
 
-def _rises(positivity: bool, average: Array, state: Array, cotangent: Array, wind: Wind, dt: Array) -> _Faces:
-    """The cotangent of the flux, towards its wind, where the flux is that of the upwind state; and where it is all that
-    there is. As `no_more_than_there_is` has it at ties."""
+def _to_flux(positivity: bool, average: Array, state: Array, cotangent: Array, wind: Wind, dt: Array) -> _Faces:
+    """The cotangents of wind times upwind state, and of share times average, of which `carried` takes one or the other or
+    nothing: as `no_more_than_there_is` has it at ties."""
     rise = wind.sign * (cotangent[1:] - cotangent[:-1])
     nothing = jnp.zeros_like(rise)
     if not positivity:
-        return rise, nothing
+        return dt * rise, nothing
     amount, limit = dt * wind.courant * state, wind.share * average
     above = amount > limit
-    inside = jnp.where(above, nothing, jnp.where(amount < 0, nothing, rise))
+    inside = jnp.where(above, nothing, jnp.where(amount < 0, nothing, dt * rise))
     return inside, jnp.where(above, jnp.where(limit < 0, nothing, rise), nothing)
-
-
-def _to_wind(positivity: bool, stage: _Stage, cotangent: Array, dt: Array) -> _Faces:
-    """The cotangents of the wind's Courant numbers and shares."""
-    average = _upwind_average(stage)
-    inside, top = _rises(positivity, average, stage.state, cotangent, stage.wind, dt)
-    return inside * dt * stage.state, top * average
-
-
-def _with_ends(cells: Float[Array, " cells"], ends: Float[Array, " 2"]) -> Float[Array, " padded"]:
-    """The cotangents of `ghosts` given to the three cells that they are made of, and zeros for the cells outside."""
-    weights = jnp.array([3.0, -3.0, 1.0], cells.dtype)
-    return jnp.pad(cells, 2).at[2:5].add(ends[0] * weights).at[-5:-2].add(ends[1] * weights[::-1])
