@@ -284,6 +284,13 @@ def test_kernel_density_refuses_bad_input(samples, bandwidth, message):
         kn.Density.from_samples(samples, GRID, bandwidth)
 
 
+@pytest.mark.parametrize("bandwidth", [None, 0, 0.3])
+def test_traced_samples_outside_the_grid_are_not_squeezed_onto_it(bandwidth):
+    estimate = jax.jit(lambda x: kn.Density.from_samples(jnp.array([0.0, 0.1, -0.2, x]), GRID, bandwidth).values)
+    inside, outside = estimate(GRID.upper), estimate(GRID.upper + 1.0)
+    assert bool(jnp.all(jnp.isfinite(inside))) and bool(jnp.all(jnp.isnan(outside)))
+
+
 def test_kernel_density_in_other_units():
     samples = np.random.default_rng(3).normal(size=200)
     one = kn.Density.from_samples(samples, kn.Grid(-5.0, 5.0, 80))

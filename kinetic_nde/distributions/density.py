@@ -80,7 +80,7 @@ class Density(eqx.Module):
 
         Kernels are mirrored at the ends of the grid, so that none of the mass is lost there. The default bandwidth is
         Silverman's, 0.9 min(std, IQR / 1.34) M^(-1/5); `bandwidth=0` is the histogram. Raises `ValueError` for samples
-        that are empty, not finite or outside the grid, for a negative bandwidth, and for the default bandwidth if all
+        that are empty, not finite or outside the grid (traced ones outside give NaN), for a negative bandwidth, and for the default bandwidth if all
         samples are equal.
 
         >>> Density.from_samples([0.1, 0.2, 0.9], Grid(0.0, 1.0, 4), bandwidth=0).values.round(4)

@@ -77,7 +77,7 @@ def kernel_density(
     is_histogram = bandwidth is not None and known(width) and float(width) == 0
     # Faces are computed out here: a compiler may round them otherwise, and a sample at a face is a common thing.
     mass = _histogram(samples, grid, grid.faces) if is_histogram else _smooth(samples, grid, width)
-    return mass / grid.width
+    return _unless_outside(mass, samples, grid, tolerance) / grid.width
 
 
 def _summed(
@@ -118,6 +118,12 @@ def _smooth(samples: Array, grid: Grid, width: Array) -> Array:
     mass = jax.lax.cond(width < _NARROW * grid.width, _by_samples, _by_bins, samples, grid, width)
     mass = jnp.maximum(mass, 0)
     return mass / jnp.sum(mass)
+
+
+def _unless_outside(mass: Array, samples: Array, grid: Grid, tolerance: Array) -> Array:
+    """NaN if a sample is not on the grid, which is not known before where samples are traced."""
+    inside = (jnp.min(samples) >= grid.lower - tolerance) & (jnp.max(samples) <= grid.upper + tolerance)
+    return jnp.where(inside, mass, jnp.full_like(mass, jnp.nan))
 
 
 def _by_samples(samples: Array, grid: Grid, width: Array) -> Array:
