@@ -100,7 +100,7 @@ def density(cells: int, steps: int, members: int | None = None) -> Case:
     """N(1, 1) until t1 so that `steps` steps have the default Courant number; or `members` networks, each with its own
     w, b and t1, so that none waits for another."""
     grid = problem.grid(cells)
-    spread = jnp.linspace(-0.2, 0.2, members or 1) if members else jnp.zeros(1)
+    spread = jnp.linspace(-0.2, 0.2, members) if members else jnp.zeros(1)
     thetas = jnp.stack([-1 + spread, 0.3 + spread], axis=1)
     fastest = jnp.stack([wind(_drift(theta), grid, jnp.zeros(())).fastest for theta in thetas])
     t1 = steps * problem.CFL / fastest

@@ -40,7 +40,8 @@ class Race(NamedTuple):
 
 
 def crossing(sizes: list[int], ours: list[float], theirs: list[float]) -> float:
-    """Where `theirs` begins to take longer, all of it linear in logarithms between the sizes; NaN if it never does.
+    """Where `theirs` begins to take longer, all of it linear in logarithms between the sizes; NaN if it never does, or does from the
+    first size on.
 
     >>> round(crossing([10, 1000], [1.0, 1.0], [0.1, 10.0]))
     100
