@@ -13,7 +13,7 @@ import kinetic_nde as kn
 from kinetic_nde.sensitivity.integral import Node, begin, end, extend
 
 ADJOINTS = {"transport": kn.TransportAdjoint(), "checkpoint": kn.CheckpointAdjoint()}
-CELLS = (100, 200, 400, 800)
+CELLS = (100, 200, 400)
 # Nearly all of the time goes into compiling.
 jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
@@ -79,26 +79,20 @@ def test_both_adjoints_find_the_closed_form_with_third_order(case, gradients):
             np.testing.assert_allclose(found[2], exact, rtol=4e-4)
 
 
-NETS = {
-    "tanh, layers": (
-        lambda p: kn.SimResNet(kn.PiecewiseConstant([0.0, 0.3, 0.55], p[:3]), p[3], kn.Tanh()),
-        [-1.0, 0.8, 0.7, 0.3],
-    ),
-    "sigmoid, interpolated": (
-        lambda p: kn.SimResNet(kn.Interpolated([0.0, 0.6, 1.0], p[:3]), p[3], kn.Sigmoid()),
-        [-1.0, 1.5, 0.7, 0.3],
-    ),
-}
+LAYERS = lambda p: kn.SimResNet(kn.PiecewiseConstant([0.0, 0.3, 0.55], p[:3]), p[3], kn.Tanh())
+KNOTS_AND_LAYERS = lambda p: kn.SimResNet(
+    kn.Interpolated([0.0, 0.6, 1.0], p[:3]), kn.PiecewiseConstant([0.0, 0.3], p[3:]), kn.Sigmoid()
+)
 
 
-def two_times(kind, cells, adjoint, walls=None, **options):
+def two_times(net, cells, adjoint, walls=None, **options):
     """p, averages -> a loss at a save time on the way and at the end."""
     grid = kn.Grid(-8.0, 8.0, cells)
     loss = kn.L2Loss(kn.Density.gaussian(1.0, 0.8, grid))
 
     def total(p, averages):
         solution = kn.solve(
-            kn.MeanField(NETS[kind][0](p), walls),
+            kn.MeanField(net(p), walls),
             kn.Density(grid, averages),
             t1=1.0,
             saveat=[0.4, 1.0],
@@ -107,17 +101,16 @@ def two_times(kind, cells, adjoint, walls=None, **options):
         )
         return loss(solution[0]) + loss(solution[1])
 
-    return total, jnp.asarray(NETS[kind][1]), kn.Density.gaussian(0.5, 1.0, grid).values
+    return total, kn.Density.gaussian(0.5, 1.0, grid).values
 
 
-@pytest.mark.parametrize("kind", NETS)
-def test_the_adjoints_converge_to_each_other(kind):
+def test_the_adjoints_converge_to_each_other():
     """The parameters, one per layer or knot, and the initial averages."""
-    differences = []
-    for cells in CELLS[:3]:
+    differences, p = [], jnp.array([-1.0, 1.5, 0.7, 0.3, -0.2])
+    for cells in CELLS:
         slopes = []
         for adjoint in ADJOINTS.values():
-            loss, p, averages = two_times(kind, cells, adjoint)
+            loss, averages = two_times(KNOTS_AND_LAYERS, cells, adjoint)
             slopes.append(jit(jax.grad(loss, argnums=(0, 1)))(p, averages))
         (first, first_start), (second, second_start) = slopes
         scale = np.max(np.abs(second_start))
@@ -127,20 +120,21 @@ def test_the_adjoints_converge_to_each_other(kind):
                 np.linalg.norm(first_start - second_start) / scale / np.sqrt(cells),
             ]
         )
-    orders = [order(CELLS[:3], errors) for errors in np.transpose(differences)]
+    orders = [order(CELLS, errors) for errors in np.transpose(differences)]
     assert orders[0] >= 2.6 and orders[1] >= 1.8, (orders, differences)
     assert differences[-1][0] < 3e-4
 
 
 def test_few_checkpoints_change_nothing():
-    slopes = []
+    slopes, p = [], jnp.array([-1.0, 0.8, 0.7, 0.3])
     for adjoint in (kn.TransportAdjoint(), kn.TransportAdjoint(checkpoints=3)):
-        loss, p, averages = two_times("tanh, layers", 60, adjoint, (-8.0, 8.0))
+        loss, averages = two_times(LAYERS, 60, adjoint, (-8.0, 8.0))
         slopes.append(jit(jax.grad(loss, argnums=(0, 1)))(p, averages))
     for few, many in zip(slopes[1], slopes[0], strict=True):
         np.testing.assert_allclose(few, many, rtol=1e-10, atol=1e-14)
 
 
+@functools.cache
 def ends(cells, adjoint, walls):
     """A smooth functional of what a network has pushed towards the ends of [-3, 3], and the gradient for w, b."""
     grid = kn.Grid(-3.0, 3.0, cells)
@@ -148,7 +142,7 @@ def ends(cells, adjoint, walls):
 
     def functional(p):
         equation = kn.MeanField(kn.SimResNet(p[0], p[1], kn.Tanh()), walls)
-        final = kn.solve(equation, kn.Density.gaussian(0.2, 0.8, grid), t1=1.5, adjoint=adjoint).final
+        final = kn.solve(equation, kn.Density.gaussian(0.2, 0.8, grid), t1=1.5, adjoint=ADJOINTS[adjoint]).final
         return jnp.sum(weights * final.values) * grid.width
 
     return jit(jax.grad(functional))
@@ -163,7 +157,7 @@ def test_mass_that_meets_the_ends(walls, w, least, largest):
     """At walls the mass piles up in the last cells; through open ends it takes a jump of lambda with it."""
     differences = []
     for cells in (100, 300):
-        first, second = (ends(cells, adjoint, walls)(jnp.array([w, 0.3])) for adjoint in ADJOINTS.values())
+        first, second = (ends(cells, name, walls)(jnp.array([w, 0.3])) for name in ADJOINTS)
         differences.append(np.linalg.norm(first - second) / np.linalg.norm(second))
     assert order((100, 300), differences) > least and differences[-1] < largest, differences
 
@@ -244,24 +238,24 @@ def test_a_density_that_collapses_into_one_cell():
 
         return 0.5 * seen(0.0, both + 2 * variance) - seen(mean - 2, both + variance)
 
-    target = jax.grad(exact)(jnp.array([-1.0, 1.0]))
-    for cells in (400, 401):
-        grid = kn.Grid(-4.0, 6.0, cells)
+    @jit
+    @jax.grad
+    def slope(p, shift):
+        grid = kn.Grid(-4.0 + shift, 6.0 + shift, 400)
         loss = kn.SmoothedL2Loss(kn.Density.dirac(2.0, grid), 0.7)
+        equation = kn.MeanField(kn.SimResNet(p[0], p[1], kn.Identity()))
+        start = kn.Density.gaussian(1.0, 1.0, grid)
+        return loss(kn.solve(equation, start, t1=5.0, adjoint=kn.TransportAdjoint()).final)
 
-        def mismatch(p, grid=grid, loss=loss):
-            equation = kn.MeanField(kn.SimResNet(p[0], p[1], kn.Identity()))
-            start = kn.Density.gaussian(1.0, 1.0, grid)
-            return loss(kn.solve(equation, start, t1=5.0, adjoint=kn.TransportAdjoint()).final)
-
+    point = jnp.array([-1.0, 1.0])
+    for share in (0.0, 0.3, 0.5):
         # Its value asks for equal mass, which the tails beyond the grid lack by 1e-6.
-        found = jit(jax.grad(mismatch))(jnp.array([-1.0, 1.0]))
-        np.testing.assert_allclose(found, target, rtol=1e-2)
+        np.testing.assert_allclose(slope(point, jnp.array(share * 10 / 400)), jax.grad(exact)(point), rtol=1e-2)
 
 
 def test_under_jit_vmap_and_in_an_optax_loop():
     def slope(p):
-        loss, _, averages = two_times("tanh, layers", 40, kn.TransportAdjoint())
+        loss, averages = two_times(LAYERS, 40, kn.TransportAdjoint())
         return jax.value_and_grad(loss)(p, averages)
 
     points = jnp.array(np.random.default_rng(0).uniform(-1.5, 1.5, (64, 4)))
@@ -294,7 +288,7 @@ def test_under_jit_vmap_and_in_an_optax_loop():
 
 
 ENSEMBLES = {
-    "interpolated": (lambda p: kn.MeanField(NETS["sigmoid, interpolated"][0](p)), NETS["sigmoid, interpolated"][1]),
+    "interpolated": (lambda p: kn.MeanField(KNOTS_AND_LAYERS(p)), [-1.0, 1.5, 0.7, 0.3, -0.2]),
     "turning round at walls": (
         lambda p: kn.MeanField(
             kn.SimResNet(kn.PiecewiseConstant([0.0, 0.7], p[:2]), p[2], kn.Tanh()), walls=(-3.0, 3.0)
