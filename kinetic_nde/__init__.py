@@ -1,7 +1,9 @@
 """Residual networks as kinetic equations: a differentiable solver for the distribution of what they compute."""
 
 from .adjoints.adjoint import CheckpointAdjoint as CheckpointAdjoint, ForwardMode as ForwardMode
+from .analysis.equilibria import SteadyStates as SteadyStates
 from .analysis.flow import Flow as Flow, StandardNormal as StandardNormal
+from .analysis.steady_states import steady_states as steady_states
 from .distributions.density import Density as Density
 from .distributions.distance import wasserstein as wasserstein
 from .distributions.ensemble import Ensemble as Ensemble

@@ -1,0 +1,136 @@
+"""Where particles go in the long run."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Real
+from scipy.spatial import KDTree
+
+from .._values import default_float
+from ..distributions.ensemble import Ensemble
+from ..equations.mean_field import MeanField
+from ..methods.particles import Particles
+from ..methods.result import Result
+from ..network.simresnet import SimResNet
+from ..solve import solve
+
+# Particles are followed for 1, 2, 4, ... times the time to cross the box at its highest speed, the first legs in any
+# case: near an unstable point a particle seems to stand still at first.
+_LEGS, _LEAST = 12, 6
+# Places of a leg at which it is looked whether a particle still moves: no closed orbit comes back at all of them.
+_LOOKS = (0.38, 0.73, 1.0)
+# In sizes of the box: what counts as standing still, how far beyond the box the clock slows down, and the distance in
+# units of that from which nothing comes back.
+_STILL, _FAR, _GONE = 1e-3, 10.0, 4.0
+# In parts of the way from one point to the next: where a particle is that comes to a point, and one that stands still
+# at it and not beside it, on a line of steady states.
+NEAR, AT_REST = 0.05, 3e-3
+# Roundings within which a place is the point itself.
+_EXACT = 16
+_MOST_STEPS = 200_000
+
+
+class Settled(NamedTuple):
+    """Where m particles went: the places (m, d) at the end, the number of the point that each of them came to, -1 for
+    none (m,), and which of them stand still or have gone far away."""
+
+    places: np.ndarray
+    point: np.ndarray
+    still: np.ndarray
+    gone: np.ndarray
+
+
+class _Slowed(eqx.Module):
+    """The field times 1 / (1 + |x - centre|^2 / radius^2): the same orbits at another pace, which never overflow."""
+
+    field: SimResNet
+    centre: Float[Array, " d"]
+    radius: Float[Array, ""]
+
+    @property
+    def dimension(self) -> int:
+        return self.field.dimension
+
+    @property
+    def autonomous(self) -> bool:
+        return True
+
+    def __call__(self, t: Real[ArrayLike, ""], x: Float[Array, " d"]) -> Float[Array, " d"]:
+        return self.field(t, x) / (1 + jnp.sum(((x - self.centre) / self.radius) ** 2))
+
+
+def follow(
+    net: SimResNet, samples: np.ndarray, lower: np.ndarray, upper: np.ndarray, points: np.ndarray, stability: np.ndarray
+) -> Settled:
+    """Follows particles that start at samples (m, d) in a box until each stands still, is gone or has come to one of the
+    `points` (n, d), or for 2^12 crossings of the box.
+
+    What stands still at a point has come to it, and so has what stays within 5 % of the way to the next point, if the
+    point is "stable", or if it is "undecided" and half of the way there was covered.
+    """
+    centre, size = 0.5 * (lower + upper), float(np.max(upper - lower))
+    dtype, count = default_float(), len(samples)
+    field = _Slowed(net, jnp.asarray(centre, dtype), jnp.asarray(_FAR * size, dtype))
+    lattice = np.stack(np.meshgrid(*np.linspace(lower, upper, 4).T, indexing="ij"), axis=-1).reshape(-1, centre.size)
+    speed = float(np.max(_speeds(field, jnp.asarray(np.concatenate([samples, lattice]), dtype))))
+    # What starts at an unstable point stays there, which rounding would not let it.
+    stays = nearest(samples[None], points, size, share=_EXACT * float(np.finfo(dtype).eps)) >= 0
+    now = Settled(samples, np.full(count, -1), np.full(count, speed == 0), np.zeros(count, bool))
+    for leg in range(_LEGS if speed > 0 else 0):
+        time = size / speed * 2.0**leg
+        run = solve(
+            MeanField(field),
+            Ensemble(jnp.asarray(now.places, dtype)),
+            t1=time,
+            saveat=[look * time for look in _LOOKS],
+            method=Particles(rtol=1e-6, atol=1e-9),
+            max_steps=_MOST_STEPS,
+            throw=False,
+        )
+        if run.result != Result.successful:
+            return now._replace(still=stays)
+        path = np.where(stays[:, None], samples, np.asarray(run.distributions.samples, dtype=float))
+        still = np.max(np.linalg.norm(path - now.places, axis=2), axis=0) <= _STILL * size
+        away = np.linalg.norm(path - centre, axis=2)
+        gone = (away[-1] > _GONE * _FAR * size) & (away[-1] > away[0])
+        now = Settled(path[-1], _arrived(path, samples, still, points, stability, size), still, gone)
+        if leg >= _LEAST and np.all(still | gone | (now.point >= 0)):
+            break
+    return now
+
+
+def nearest(path: np.ndarray, points: np.ndarray, size: float, share: float) -> np.ndarray:
+    """The point (n, d) that each particle of a path (looks, m, d) stays near to, -1 for none: not further away than this
+    share of the way to the next point, or of the size of the box."""
+    if not len(points):
+        return np.full(path.shape[1], -1)
+    point = KDTree(points).query(path[-1])[1]
+    distance = np.max(np.linalg.norm(path - points[point], axis=2), axis=0)
+    return np.where(distance <= share * _room(points, size)[point], point, -1)
+
+
+def _arrived(
+    path: np.ndarray, starts: np.ndarray, still: np.ndarray, points: np.ndarray, stability: np.ndarray, size: float
+) -> np.ndarray:
+    """The point that each particle of a path (looks, m, d) has come to, or -1."""
+    point = np.where(still, nearest(path, points, size, share=AT_REST), nearest(path, points, size, share=NEAR))
+    if not len(points):
+        return point
+    word, way = stability[point], np.linalg.norm(starts - points[point], axis=1)
+    closer = np.linalg.norm(path[-1] - points[point], axis=1) <= 0.5 * way
+    return np.where(still | (word == "stable") | ((word == "undecided") & closer), point, -1)
+
+
+def _room(points: np.ndarray, size: float) -> np.ndarray:
+    """The distance from each point to the next one, or the size of the box if that is smaller."""
+    if len(points) < 2:
+        return np.full(len(points), size)
+    return np.minimum(KDTree(points).query(points, k=2)[0][:, 1], size)
+
+
+@eqx.filter_jit
+def _speeds(field: Any, x: Array) -> Array:
+    return jnp.linalg.norm(jax.vmap(lambda point: field(0.0, point))(x), axis=1)

@@ -1,0 +1,71 @@
+"""Steady states in several dimensions, and the particles that come to each of them."""
+
+from typing import Any
+
+import numpy as np
+
+from ..network.simresnet import SimResNet
+from .box import Box
+from .equilibria import SteadyStates
+from .lattice import lattice, rates
+from .settling import AT_REST, NEAR, follow, nearest
+
+# More samples than these are not followed: the standard error is 0.005 at most.
+_FOLLOWED = 10_000
+
+
+def states_in_space(net: SimResNet, initial: Any, box: Box, rounding: float) -> SteadyStates:
+    """The steady states of a network in d > 1 dimensions, whose weights are known to the relative error `rounding`, and
+    where the samples of the ensemble `initial` go. A box that was not given is widened to where they come to rest."""
+    d = net.dimension
+    weight, bias = (np.asarray(parameter(0.0), dtype=float) for parameter in (net.weight, net.bias))
+    weight, bias = weight * np.eye(d) if weight.ndim == 0 else weight, np.broadcast_to(bias, d)
+    rank = int(np.linalg.matrix_rank(weight, rtol=rounding))
+    notes = []
+    if rank < d:
+        notes.append(f"w is singular, of rank {rank} in dimension {d}: v is zero on whole lines or nowhere")
+
+    def states(box: Box) -> SteadyStates:
+        found = lattice(weight, bias, net.activation, box, rank)
+        eigenvalues, stability = rates(weight, found.slopes)
+        return SteadyStates(
+            found.points, stability, eigenvalues, box.lower, box.upper, continua=found.continua, notes=tuple(notes)
+        )
+
+    if initial is None:
+        return states(box)
+    samples = np.asarray(initial.samples, dtype=float)
+    if len(samples) > _FOLLOWED:
+        notes.append(f"the masses are those of {_FOLLOWED} of the {len(samples)} samples")
+        samples = np.random.default_rng(0).permutation(samples)[:_FOLLOWED]
+    # Points outside a box that was given take mass too, and a box that was not is known when all has come to rest.
+    around = _around(box)
+    nearby = states(around)
+    settled = follow(net, samples, around.lower, around.upper, nearby.points, nearby.stability)
+    box = box.widened(_beyond(settled.places[settled.still], box))
+    everything = states(_around(box))
+    inside = box.holds(everything.points)
+    near, at = (nearest(settled.places[None], everything.points, box.size, share) for share in (NEAR, AT_REST))
+    point = np.where(settled.still, at, np.where(settled.point >= 0, near, -1))
+    masses = np.bincount(point[point >= 0], minlength=len(everything)) / len(samples)
+    lost = (point < 0) & (settled.gone | (settled.still & ~box.holds(settled.places)))
+    rests = (point < 0) & ~lost & settled.still & (len(everything.continua) > 0)
+    escaping = masses[~inside].sum() + lost.mean()
+    return states(box).with_masses(
+        len(samples),
+        masses[inside],
+        float(rests.mean()),
+        np.array([escaping]),
+        float(((point < 0) & ~lost & ~rests).mean()),
+    )
+
+
+def _beyond(places: np.ndarray, box: Box) -> np.ndarray:
+    """Places outside the box with some room around, since what counts as standing still moves a little."""
+    outside = places[~box.holds(places)]
+    return np.concatenate([outside - 0.01 * box.size, outside + 0.01 * box.size])
+
+
+def _around(box: Box) -> Box:
+    lower, upper = box.around
+    return box._replace(lower=lower, upper=upper)
