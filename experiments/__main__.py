@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jax
 
-from . import figure3, figure4, figure7, figure8, update_cost
+from . import figure3, figure4, figure7, figure8, growing_cosine, update_cost
 from .numbers import Number, table
 
 EXPERIMENTS = {
@@ -16,6 +16,7 @@ EXPERIMENTS = {
     "figure4": figure4,
     "figure7": figure7,
     "figure8": figure8,
+    "growing_cosine": growing_cosine,
     "update_cost": update_cost,
 }
 

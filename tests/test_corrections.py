@@ -43,3 +43,15 @@ def test_relu_freezes_all_mass_on_the_dead_half_line():
     final = kn.solve(kn.MeanField(kn.SimResNet(1.0, -1.0, kn.ReLU())), START, t1=1.0).final
     dead = np.asarray(START.grid.faces[1:]) <= 1.0 + 1e-12
     np.testing.assert_allclose(final.values[dead], START.values[dead], rtol=1e-12)
+
+
+def test_a_rotation_keeps_a_radial_density_that_is_no_sum_of_diracs():
+    angles = 2 * np.pi * np.arange(24) / 24
+    rings = np.concatenate([r * np.stack([np.cos(angles), np.sin(angles)], 1) for r in (0.5, 1.0, 2.0)])
+    turned = kn.solve(
+        kn.MeanField(kn.SimResNet([[0.0, -1.0], [1.0, 0.0]], 0.0, kn.Identity())), kn.Ensemble(rings), t1=5.0
+    )
+    final = np.asarray(turned.final.samples)
+    np.testing.assert_allclose(np.linalg.norm(final, axis=1), np.linalg.norm(rings, axis=1), rtol=1e-6)
+    # All have moved, by the same angle: the distribution stays what it was although nothing is at rest.
+    np.testing.assert_allclose(final, rings @ [[np.cos(5), np.sin(5)], [-np.sin(5), np.cos(5)]], atol=1e-6)

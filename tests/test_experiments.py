@@ -18,10 +18,12 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import kinetic_nde as kn
-from experiments import __main__ as program, figure4, figure8, update_cost, update_times, updates
+from experiments import __main__ as program, figure4, figure8, growing_cosine, update_cost, update_times, updates
 from experiments.numbers import Number, table
 
-NAMES = ["figure3", "figure4", "figure7", "figure8", "update_cost"]
+NAMES = ["figure3", "figure4", "figure7", "figure8", "growing_cosine", "update_cost"]
+# One column wide, all others two.
+NARROW = {"growing_cosine"}
 
 
 def rows(report: str) -> list[list[str]]:
@@ -46,15 +48,16 @@ def test_a_quick_run_of_all_is_within_tolerance(quick):
     assert code == 0
     tables = {"report.md", "table1.csv", "update_cost.csv"}
     assert {path.name for path in out.iterdir()} == {*tables, *(f"{name}.png" for name in NAMES)}
-    lines = printed.splitlines()[:5]
-    assert [line.split()[:2] for line in lines] == [[f"[{k}/5]", name] for k, name in enumerate(NAMES, start=1)]
+    lines = printed.splitlines()[: len(NAMES)]
+    numbers = [f"[{k}/{len(NAMES)}]" for k in range(1, len(NAMES) + 1)]
+    assert [line.split()[:2] for line in lines] == [list(pair) for pair in zip(numbers, NAMES, strict=True)]
     assert all("all within tolerance" in line for line in lines)
 
 
 def test_the_pictures_are_pictures(quick):
     for name in NAMES:
         picture = plt.imread(quick[1] / f"{name}.png")
-        assert picture.shape[1] == 2100  # 7 inches at 300 dots per inch
+        assert picture.shape[1] == (1020 if name in NARROW else 2100)  # 3.4 or 7 inches at 300 dots per inch
         assert picture[..., :3].std() > 0.05
 
 
@@ -68,7 +71,7 @@ def test_the_report_has_every_number_with_its_verdict(quick):
     assert {row[5] for row in found} == {"yes", ""}
     for quantity in ("smallest cell average, in units of the largest", "mass drift"):
         verdicts = [row[5] for row in found if row[0] == quantity]
-        assert verdicts == ["yes"] * 4
+        assert verdicts == ["yes"] * 5
 
 
 def test_the_classes_of_table_1_are_the_sides_of_5(quick):
@@ -121,6 +124,24 @@ def test_the_exact_updates_of_figure_8_are_the_stated_ones():
         for b1 in (0.5, 0.9)
     }
     assert swings[0.5][20:].max() < 0.005 < 0.05 < swings[0.9][20:].max()
+
+
+def test_the_growing_cosine_clusters_where_and_as_much_as_predicted(quick):
+    report = (quick[1] / "report.md").read_text().partition("## growing_cosine")[2].partition("\n## ")[0]
+    numbers = {row[0]: (float(row[1]), row[4], row[5]) for row in rows(report)}
+    masses = [each for name, each in numbers.items() if name.startswith("mass within 3 cells of cluster")]
+    assert len(masses) >= 4 and {each[1:] for each in masses} == {("0.001", "yes")}
+    # Masses that anyone could tell apart, all of them on the points.
+    computed = np.array([each[0] for each in masses])
+    assert np.diff(np.sort(computed)).min() > 0.05 and abs(computed.sum() - 1) < 1e-3
+    places = [each for name, each in numbers.items() if name.startswith("place of cluster")]
+    cell = (growing_cosine.UPPER - growing_cosine.LOWER) / growing_cosine.QUICK["cells"]
+    assert len(places) == len(masses) and {each[1:] for each in places} == {(f"{cell:.2g}", "yes")}
+    exact = 5 + np.array([-2.5, -0.5, 0.5, 2.5]) * np.pi
+    np.testing.assert_allclose([each[0] for each in places], exact, atol=cell)
+    unstable = [each for name, each in numbers.items() if "of the unstable point" in name]
+    assert len(unstable) == 3 and max(each[0] for each in unstable) < 1e-3
+    assert numbers["time after which all had settled"][0] < growing_cosine.MOST * growing_cosine.SPAN
 
 
 @pytest.fixture(scope="module")

@@ -213,6 +213,7 @@ def test_units_change_the_places_and_the_clock_only(activation, w, b, c):
     assert second.resting == first.resting and len(second.continua) == len(first.continua)
 
 
+@settings(max_examples=8)
 @given(
     activation=st.sampled_from([kn.Identity(), kn.Tanh(), kn.GrowingCosine()]),
     w=st.floats(0.2, 2.0),

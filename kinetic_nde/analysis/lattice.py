@@ -78,9 +78,11 @@ def rates(weight: np.ndarray, slopes: np.ndarray) -> tuple[np.ndarray, np.ndarra
     for k in np.flatnonzero(np.all(np.isfinite(slopes), axis=1)):
         jacobian = slopes[k][:, None] * weight
         values[k], left, right = cast(tuple, eig(jacobian, left=True, right=True))
-        # The angle between the two eigenvectors is how much an eigenvalue moves with the matrix.
+        # The angle between its two eigenvectors says how much an eigenvalue moves with the matrix, up to the worst case,
+        # that of d equal ones.
         angle = np.abs(np.sum(left.conj() * right, axis=0))
-        error = 64 * float(np.finfo(default_float()).eps) * np.linalg.norm(jacobian, 2) / np.maximum(angle, 1e-300)
+        eps = 64 * float(np.finfo(default_float()).eps)
+        error = np.linalg.norm(jacobian, 2) * np.minimum(eps / np.maximum(angle, eps), eps ** (1 / len(angle)))
         if np.any(values[k].real > error):
             words[k] = "unstable"
         elif np.all(values[k].real < -error):

@@ -17,17 +17,16 @@ from ..methods.result import Result
 from ..network.simresnet import SimResNet
 from ..solve import solve
 
-# Particles are followed for 1, 2, 4, ... times the time to cross the box at its highest speed, the first legs in any
-# case: near an unstable point a particle seems to stand still at first.
-_LEGS, _LEAST = 12, 6
-# Places of a leg at which it is looked whether a particle still moves: no closed orbit comes back at all of them.
-_LOOKS = (0.38, 0.73, 1.0)
+# How long particles are followed, in times to cross the box at its highest speed. Not less: near an unstable point a
+# particle seems to stand still at first.
+_CROSSINGS = (64, 512, 4096)
+# At which parts of that it is looked whether one still moves: no closed orbit comes back at all of them.
+_LOOKS = (0.5, 0.69, 0.865, 1.0)
 # In sizes of the box: what counts as standing still, how far beyond the box the clock slows down, and the distance in
 # units of that from which nothing comes back.
-_STILL, _FAR, _GONE = 1e-3, 10.0, 4.0
-# In parts of the way from one point to the next: where a particle is that comes to a point, and one that stands still
-# at it and not beside it, on a line of steady states.
-NEAR, AT_REST = 0.05, 3e-3
+_STILL, _FAR, _GONE = 1e-3, 5.0, 4.0
+# The part of the way from one point to the next within which a particle that stays there has come to a point.
+NEAR = 0.05
 # Roundings within which a place is the point itself.
 _EXACT = 16
 _MOST_STEPS = 200_000
@@ -66,7 +65,7 @@ def follow(
     net: SimResNet, samples: np.ndarray, lower: np.ndarray, upper: np.ndarray, points: np.ndarray, stability: np.ndarray
 ) -> Settled:
     """Follows particles that start at samples (m, d) in a box until each stands still, is gone or has come to one of the
-    `points` (n, d), or for 2^12 crossings of the box.
+    `points` (n, d), or for the time of 4096 crossings of the box.
 
     What stands still at a point has come to it, and so has what stays within 5 % of the way to the next point, if the
     point is "stable", or if it is "undecided" and half of the way there was covered.
@@ -77,13 +76,14 @@ def follow(
     lattice = np.stack(np.meshgrid(*np.linspace(lower, upper, 4).T, indexing="ij"), axis=-1).reshape(-1, centre.size)
     speed = float(np.max(_speeds(field, jnp.asarray(np.concatenate([samples, lattice]), dtype))))
     # What starts at an unstable point stays there, which rounding would not let it.
-    stays = nearest(samples[None], points, size, share=_EXACT * float(np.finfo(dtype).eps)) >= 0
+    stays = nearest(samples[None], points, size, _EXACT * float(np.finfo(dtype).eps)) >= 0
     now = Settled(samples, np.full(count, -1), np.full(count, speed == 0), np.zeros(count, bool))
-    for leg in range(_LEGS if speed > 0 else 0):
-        time = size / speed * 2.0**leg
+    for crossings in _CROSSINGS if speed > 0 else ():
+        time = crossings * size / speed
+        # From the start each time: the tolerances are those of the spread at the start, which is lost at the end.
         run = solve(
             MeanField(field),
-            Ensemble(jnp.asarray(now.places, dtype)),
+            Ensemble(jnp.asarray(samples, dtype)),
             t1=time,
             saveat=[look * time for look in _LOOKS],
             method=Particles(rtol=1e-6, atol=1e-9),
@@ -93,11 +93,11 @@ def follow(
         if run.result != Result.successful:
             return now._replace(still=stays)
         path = np.where(stays[:, None], samples, np.asarray(run.distributions.samples, dtype=float))
-        still = np.max(np.linalg.norm(path - now.places, axis=2), axis=0) <= _STILL * size
+        still = np.max(np.linalg.norm(path - path[-1], axis=2), axis=0) <= _STILL * size
         away = np.linalg.norm(path - centre, axis=2)
         gone = (away[-1] > _GONE * _FAR * size) & (away[-1] > away[0])
         now = Settled(path[-1], _arrived(path, samples, still, points, stability, size), still, gone)
-        if leg >= _LEAST and np.all(still | gone | (now.point >= 0)):
+        if np.all(still | gone | (now.point >= 0)):
             break
     return now
 
@@ -116,7 +116,7 @@ def _arrived(
     path: np.ndarray, starts: np.ndarray, still: np.ndarray, points: np.ndarray, stability: np.ndarray, size: float
 ) -> np.ndarray:
     """The point that each particle of a path (looks, m, d) has come to, or -1."""
-    point = np.where(still, nearest(path, points, size, share=AT_REST), nearest(path, points, size, share=NEAR))
+    point = nearest(path, points, size, NEAR)
     if not len(points):
         return point
     word, way = stability[point], np.linalg.norm(starts - points[point], axis=1)

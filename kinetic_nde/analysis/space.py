@@ -8,10 +8,12 @@ from ..network.simresnet import SimResNet
 from .box import Box
 from .equilibria import SteadyStates
 from .lattice import lattice, rates
-from .settling import AT_REST, NEAR, follow, nearest
+from .settling import NEAR, follow, nearest
 
 # More samples than these are not followed: the standard error is 0.005 at most.
 _FOLLOWED = 10_000
+# The part of the way to the next point within which what stands still does so at a point and not beside it.
+_AT = 1e-5
 
 
 def states_in_space(net: SimResNet, initial: Any, box: Box, rounding: float) -> SteadyStates:
@@ -45,11 +47,13 @@ def states_in_space(net: SimResNet, initial: Any, box: Box, rounding: float) -> 
     box = box.widened(_beyond(settled.places[settled.still], box))
     everything = states(_around(box))
     inside = box.holds(everything.points)
-    near, at = (nearest(settled.places[None], everything.points, box.size, share) for share in (NEAR, AT_REST))
-    point = np.where(settled.still, at, np.where(settled.point >= 0, near, -1))
+    # On a line of steady states one can stand still beside a point, else only at one.
+    lines = len(everything.continua) > 0
+    near, at = (nearest(settled.places[None], everything.points, box.size, share) for share in (NEAR, _AT))
+    point = np.where(settled.still & lines, at, np.where(settled.still | (settled.point >= 0), near, -1))
     masses = np.bincount(point[point >= 0], minlength=len(everything)) / len(samples)
     lost = (point < 0) & (settled.gone | (settled.still & ~box.holds(settled.places)))
-    rests = (point < 0) & ~lost & settled.still & (len(everything.continua) > 0)
+    rests = (point < 0) & ~lost & settled.still & lines
     escaping = masses[~inside].sum() + lost.mean()
     return states(box).with_masses(
         len(samples),
