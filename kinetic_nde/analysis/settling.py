@@ -22,9 +22,8 @@ from ..solve import solve
 _CROSSINGS = (64, 512, 4096)
 # At which parts of that it is looked whether one still moves: no closed orbit comes back at all of them.
 _LOOKS = (0.5, 0.69, 0.865, 1.0)
-# In sizes of the box: what counts as standing still, how far beyond the box the clock slows down, and the distance in
-# units of that from which nothing comes back.
-_STILL, _FAR, _GONE = 1e-3, 5.0, 4.0
+# In sizes of the box: what counts as standing still, and how far is so far that nothing comes back.
+_STILL, _FAR = 1e-3, 1e3
 # The part of the way from one point to the next within which a particle that stays there has come to a point.
 NEAR = 0.05
 # Roundings within which a place is the point itself.
@@ -95,7 +94,7 @@ def follow(
         path = np.where(stays[:, None], samples, np.asarray(run.distributions.samples, dtype=float))
         still = np.max(np.linalg.norm(path - path[-1], axis=2), axis=0) <= _STILL * size
         away = np.linalg.norm(path - centre, axis=2)
-        gone = (away[-1] > _GONE * _FAR * size) & (away[-1] > away[0])
+        gone = (away[-1] > _FAR * size) & (away[-1] > away[0])
         now = Settled(path[-1], _arrived(path, samples, still, points, stability, size), still, gone)
         if np.all(still | gone | (now.point >= 0)):
             break

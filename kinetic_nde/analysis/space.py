@@ -22,6 +22,8 @@ def states_in_space(net: SimResNet, initial: Any, box: Box, rounding: float) -> 
     d = net.dimension
     weight, bias = (np.asarray(parameter(0.0), dtype=float) for parameter in (net.weight, net.bias))
     weight, bias = weight * np.eye(d) if weight.ndim == 0 else weight, np.broadcast_to(bias, d)
+    # Numbers in their full shapes, so that one compiled program follows the particles of all of them.
+    net = SimResNet(weight, bias, net.activation)
     rank = int(np.linalg.matrix_rank(weight, rtol=rounding))
     notes = []
     if rank < d:
