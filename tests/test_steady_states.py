@@ -6,10 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from jaxtyping import TypeCheckError
 from scipy.stats import norm
 
 import kinetic_nde as kn
+from kinetic_nde.analysis.portrait import portrait
+from kinetic_nde.network.activations import AbstractActivation
 
 GRID = kn.Grid(-8.0, 10.0, 400)
 START = kn.Density.gaussian(1.0, 1.0, GRID)
@@ -29,7 +30,7 @@ class Cubic(eqx.Module):
         return x - x**3
 
 
-class Custom(kn.Tanh.__mro__[1]):
+class Custom(AbstractActivation):
     """Any function of z, with whatever zeros its author names."""
 
     function: object = eqx.field(static=True)
@@ -153,6 +154,10 @@ def test_the_box_of_the_data_is_widened_to_where_mass_goes():
         states = kn.steady_states(net, kn.Ensemble(samples))
         assert states.lower == 0.0 and states.upper == max(samples)
         np.testing.assert_array_equal([states.points, states.masses], [[0.0], [1.0]])
+    # The basin of what was found beyond the data ends at what is beyond that.
+    cosine = kn.steady_states(GCU, kn.Ensemble([2.0, 3.0]))
+    np.testing.assert_allclose(cosine.points, [np.pi / 2])
+    np.testing.assert_allclose(cosine.basins, [[0.0, 1.5 * np.pi]], atol=1e-12)
     # A box that is given stays, and what comes to rest beyond it has left it.
     states = kn.steady_states(GCU, SAMPLES, lower=-0.5)
     assert states.lower == -0.5 and states.points[0] == 0.0
@@ -190,6 +195,12 @@ def test_the_zeros_of_an_activation_are_checked_and_completed():
         kn.steady_states(kn.SimResNet(1.0, 0.0, Custom(jnp.sin, (1.5,))), lower=-1.0, upper=2.0)
     with pytest.raises(ValueError, match="jumps over zero"):
         kn.steady_states(kn.SimResNet(1.0, 0.0, Custom(lambda z: 1 / z, ())), lower=-1.0, upper=2.0)
+
+
+def test_a_zero_that_is_looked_at_is_found_once():
+    place = 7.5 / 4096
+    found = portrait(lambda x: x - place, [0.0, 1.0])
+    assert found.zeros.tolist() == [place] and found.signs.tolist() == [-1.0, 1.0]
 
 
 # Units, mirror images, precision
@@ -236,64 +247,3 @@ def test_single_precision():
     states = kn.steady_states(narrow, kn.Ensemble(np.float32([2.5, 4.0, 7.0])), lower=2.0, upper=8.0)
     np.testing.assert_allclose(states.points, [2.0, 5.0, 8.0], rtol=1e-6)
     np.testing.assert_allclose(states.masses, [2 / 3, 0.0, 1 / 3])
-
-
-# What is refused
-
-
-def test_a_network_that_changes_with_t_has_no_steady_states():
-    box = {"lower": -2.0, "upper": 2.0}
-    still = kn.SimResNet(kn.PiecewiseConstant([0.0, 1.0], [-1.0, -1.0]), lambda t: 0.5, kn.Tanh())
-    np.testing.assert_allclose(kn.steady_states(still, **box).points, [0.5])
-    decaying = kn.SimResNet(lambda t: -jnp.exp(-t), 0.5, kn.Tanh())
-    layers = kn.SimResNet(-1.0, kn.PiecewiseConstant([0.0, 5e4], [0.0, 1.0]), kn.Tanh())
-    ramp = kn.SimResNet(-1.0, kn.Interpolated([2e4, 5e4], [0.0, 1.0]), kn.Tanh())
-    for net, name in ((decaying, "weight"), (layers, "bias"), (ramp, "bias"), (lambda t, x: t * x, "field")):
-        with pytest.raises(ValueError, match=f"the {name} changes with t.* take "):
-            kn.steady_states(net, **box)
-    last = kn.SimResNet(layers.weight(9e4), layers.bias(9e4), layers.activation)
-    np.testing.assert_allclose(kn.steady_states(last, **box).points, [1.0])
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({}, "give lower and upper, or an initial distribution"),
-        ({"lower": 0.0}, "give upper, or"),
-        ({"lower": 1.0, "upper": 1.0}, "the box is empty: need lower < upper"),
-        ({"lower": 20.0, "initial": SAMPLES}, "the box is empty"),
-        ({"lower": np.nan, "upper": 1.0}, "lower must be finite, got nan"),
-        ({"lower": 0.0, "upper": np.inf}, "upper must be finite, got inf"),
-        (
-            {"lower": [0.0, 0.0], "upper": 1.0},
-            r"in dimension 1 lower is a number or has the shape \(1,\), got shape \(2,\)",
-        ),
-        ({"initial": kn.Ensemble(np.zeros((3, 2)))}, "the network has dimension 1 and the initial distribution 2"),
-        ({"lower": -2e5, "upper": 2e5}, "take a smaller box"),
-    ],
-)
-def test_boxes_that_are_refused(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        kn.steady_states(GCU, **arguments)
-
-
-def test_what_is_no_network_or_not_known():
-    with pytest.raises(TypeError, match="a field is a kn.SimResNet"):
-        kn.steady_states(kn.MeanField(GCU), SAMPLES)
-    with pytest.raises((TypeError, TypeCheckError)):
-        kn.steady_states(GCU, [0.0, 1.0])
-    with pytest.raises(ValueError, match="steady states need a finite velocity, at -"):
-        kn.steady_states(lambda t, x: jnp.log(x), lower=-1.0, upper=1.0)
-    with pytest.raises(ValueError, match="outside jit, vmap and grad"):
-        jax.jit(lambda w: kn.steady_states(kn.SimResNet(w, 0.0, kn.Tanh()), lower=-1.0, upper=1.0).points)(1.0)
-
-
-def test_the_table():
-    text = str(kn.steady_states(kn.SimResNet(-1.0, 1.0, kn.ReLU()), kn.Ensemble([0.0, 0.5, 3.0])))
-    assert text.splitlines() == [
-        "1 steady state in [0, 3]",
-        "point    stability  eigenvalue      mass   +-  of those between",
-        "    1  semi-stable        kink  0.666667  0.3         -inf to 1",
-        "also: every x in [1, 3]",
-        "rests there: 0.333333",
-    ]

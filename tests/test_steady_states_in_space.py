@@ -2,6 +2,7 @@
 
 import itertools
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -99,6 +100,10 @@ def test_only_lines_and_regions_that_meet_the_box_are_told():
     assert kn.steady_states(zero, lower=-1.0, upper=1.0).continua == ("every x",)
     plane = kn.steady_states(kn.SimResNet(np.diag([1.0, 0.0, 0.0]), 0.0, kn.Tanh()), lower=-1.0, upper=1.0)
     assert plane.continua == ("the 2-dimensional plane through (0, 0, 0) on which w x stays the same",)
+    # Each component has its zero in the box, on planes that meet outside it.
+    crossing = kn.SimResNet([[1.0, -1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.0]], 0.0, kn.Tanh())
+    assert kn.steady_states(crossing, lower=[0.5, -1.0, 0.0], upper=[2.0, 1.0, 1.0]).continua == ()
+    assert len(kn.steady_states(crossing, lower=[-0.5, -1.0, 0.0], upper=[2.0, 1.0, 1.0]).continua) == 1
     gamma = kn.SimResNet(np.eye(2), 0.0, kn.GeneralizedGamma(0.5, 2.0))
     found = kn.steady_states(gamma, lower=[1.0, -1.0], upper=[3.0, 3.0])
     assert found.continua == ("every x with z_1 = 2 and z_2 <= 0, where z = w x + b",)
@@ -160,6 +165,16 @@ def test_a_box_that_is_not_given_is_widened_to_where_mass_goes(cosine):
     assert there.masses.sum() == 1.0 and total(there) == 1.0
 
 
+def test_a_sample_at_an_unstable_point_stays_although_rounding_moves_it(cosine):
+    net, _ = cosine
+    start, point = SAMPLES.copy(), np.array([1.5 * np.pi - 0.2, -1.5 * np.pi / 0.8])
+    start[0] = point
+    assert float(np.abs(net(0.0, jnp.asarray(point))).max()) > 0
+    states = kn.steady_states(net, kn.Ensemble(start))
+    k = np.argmin(np.linalg.norm(states.points - point, axis=1))
+    assert states.stability[k] == "unstable" and states.masses[k] == 1 / 40
+
+
 def test_more_samples_than_are_followed_are_drawn_from(cosine, monkeypatch):
     net, _ = cosine
     monkeypatch.setattr(space, "_FOLLOWED", 40)
@@ -195,6 +210,10 @@ def test_a_rotation_settles_nowhere_and_a_source_lets_all_go_but_what_is_at_it(m
     assert sink.masses.tolist() == [1.0]
     line = kn.steady_states(kn.SimResNet(np.diag([-1.0, 0.0]), 0.0, kn.Identity()), kn.Ensemble(start))
     assert line.resting == 1.0 and len(line) == 0
+    # On the way into the saddle for so long that the others would have overflowed.
+    start[:10, 0] = 0.0
+    saddle = kn.steady_states(kn.SimResNet(np.diag([1.0, -0.01]), 0.0, kn.Identity()), kn.Ensemble(start))
+    np.testing.assert_allclose([saddle.masses[0], saddle.escaping[0]], [0.25, 0.75])
     drift = kn.steady_states(kn.SimResNet(np.diag([-1.0, 0.0]), [0.0, 1.0], kn.Identity()), kn.Ensemble(start))
     assert drift.escaping.tolist() == [1.0] and not drift.continua
 

@@ -51,8 +51,8 @@ def _components(weight: np.ndarray, bias: np.ndarray, activation: AbstractActiva
     return found
 
 
-def lattice(weight: np.ndarray, bias: np.ndarray, activation: AbstractActivation, box: Box, rank: int) -> Lattice:
-    """All x in the box with sigma(w x + b) = 0, for w (d, d) of that rank and b (d,).
+def lattice(weight: np.ndarray, bias: np.ndarray, activation: AbstractActivation, box: Box, rounding: float) -> Lattice:
+    """All x in the box with sigma(w x + b) = 0, for w (d, d) and b (d,) that are known to the relative error `rounding`.
 
     Raises `ValueError` for more than a million candidates.
     """
@@ -62,12 +62,12 @@ def lattice(weight: np.ndarray, bias: np.ndarray, activation: AbstractActivation
         raise ValueError(f"the box holds up to {count} steady states: take a smaller one")
     d = bias.size
     points = slopes = np.zeros((0, d))
-    if rank == d and count:
+    if rank_of(weight, rounding) == d and count:
         z, slopes = _product([axis.zeros for axis in axes]), _product([axis.slopes for axis in axes])
         points = np.linalg.solve(weight, (z - bias).T).T
         inside = box.holds(points)
         points, slopes = points[inside], slopes[inside]
-    return Lattice(points, slopes, tuple(_continua(weight, bias, axes, box, rank)))
+    return Lattice(points, slopes, tuple(_continua(weight, bias, axes, box, rounding)))
 
 
 def rates(weight: np.ndarray, slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -90,16 +90,21 @@ def rates(weight: np.ndarray, slopes: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return values, words.astype("<U11")
 
 
-def _continua(weight: np.ndarray, bias: np.ndarray, axes: list[Component], box: Box, rank: int) -> list[str]:
+def rank_of(weight: np.ndarray, rounding: float) -> int:
+    """The rank of a matrix that is known to a relative error."""
+    return int(np.linalg.matrix_rank(weight, rtol=rounding))
+
+
+def _continua(weight: np.ndarray, bias: np.ndarray, axes: list[Component], box: Box, rounding: float) -> list[str]:
     """In each component z is a single zero or in an interval of zeros; together they are linear equations and
     inequalities for x, which a linear program finds to have a solution in the box or not."""
     words, d = [], bias.size
     for runs in itertools.product(*([None, *axis.runs] for axis in axes)):
         fixed = [i for i in range(d) if runs[i] is None]
-        if rank == d and len(fixed) == d:
+        if rank_of(weight[fixed], rounding) == d:
             continue
-        kernel = null_space(weight[fixed], rcond=None) if fixed else np.eye(d)
-        for z, start in _solved(weight[fixed], bias[fixed], [axes[i].isolated for i in fixed]):
+        kernel = null_space(weight[fixed], rcond=rounding) if fixed else np.eye(d)
+        for z, start in _solved(weight[fixed], bias[fixed], [axes[i].isolated for i in fixed], rounding):
             ranges = {i: run for i, run in enumerate(runs) if run is not None}
             if _meets_box(start, kernel, ranges, weight, bias, box):
                 words.append(_describe(start, kernel, ranges, dict(zip(fixed, z, strict=True))))
@@ -108,15 +113,15 @@ def _continua(weight: np.ndarray, bias: np.ndarray, axes: list[Component], box: 
     return words
 
 
-def _solved(weight: np.ndarray, bias: np.ndarray, zeros: list[np.ndarray]) -> Any:
+def _solved(weight: np.ndarray, bias: np.ndarray, zeros: list[np.ndarray], rounding: float) -> Any:
     """Each choice z of zeros for which weight x + bias = z can be solved, with the shortest solution x."""
     z = _product(zeros)
     if not len(weight):
         yield np.zeros(0), np.zeros(weight.shape[1])
         return
-    x = (np.linalg.pinv(weight) @ (z - bias).T).T
+    x = (np.linalg.pinv(weight, rcond=rounding) @ (z - bias).T).T
     size = np.abs(z) + np.abs(bias) + np.abs(x) @ np.abs(weight).T
-    solved = np.abs(x @ weight.T + bias - z) <= 64 * float(np.finfo(default_float()).eps) * size
+    solved = np.abs(x @ weight.T + bias - z) <= rounding * size
     yield from ((z[k], x[k]) for k in np.flatnonzero(np.all(solved, axis=1)))
 
 
@@ -150,26 +155,19 @@ def _describe(
     start: np.ndarray, kernel: np.ndarray, ranges: dict[int, tuple[float, float]], zeros: dict[int, float]
 ) -> str:
     if ranges:
-        parts = [f"z_{i + 1} = {z:.6g}" for i, z in zeros.items()]
-        for i, (low, high) in ranges.items():
-            name = f"z_{i + 1}"
-            parts.append(
-                f"{name} >= {low:.6g}"
-                if high == np.inf
-                else f"{name} <= {high:.6g}"
-                if low == -np.inf
-                else f"{low:.6g} <= {name} <= {high:.6g}"
-            )
-        return f"every x with {' and '.join(sorted(parts))}, where z = w x + b"
+        parts = {i: f"z_{i + 1} = {z:.6g}" for i, z in zeros.items()}
+        for i, ends in ranges.items():
+            low, high = (f"{end:.6g}" if np.isfinite(end) else "" for end in ends)
+            parts[i] = f"{low}{' <= ' * bool(low)}z_{i + 1}{' <= ' * bool(high)}{high}"
+        told = " and ".join(part for _, part in sorted(parts.items()) if "=" in part)
+        return f"every x with {told}, where z = w x + b" if told else "every x"
     where = f"({', '.join(f'{each + 0.0:.6g}' for each in start)})"
     if kernel.shape[1] == 1:
         along = kernel[:, 0] * np.sign(kernel[np.argmax(np.abs(kernel[:, 0])), 0])
         return f"the line through {where} along ({', '.join(f'{each + 0.0:.6g}' for each in along)})"
-    return (
-        "every x"
-        if kernel.shape[1] == len(start)
-        else f"the {kernel.shape[1]}-dimensional plane through {where} on which w x stays the same"
-    )
+    if kernel.shape[1] == len(start):
+        return "every x"
+    return f"the {kernel.shape[1]}-dimensional plane through {where} on which w x stays the same"
 
 
 def _product(axes: list[np.ndarray]) -> np.ndarray:

@@ -33,12 +33,14 @@ _MOST_STEPS = 200_000
 
 class Settled(NamedTuple):
     """Where m particles went: the places (m, d) at the end, the number of the point that each of them came to, -1 for
-    none (m,), and which of them stand still or have gone far away."""
+    none (m,), which of them stand still or have gone far away, and why they were not followed to the end if they were
+    not."""
 
     places: np.ndarray
     point: np.ndarray
     still: np.ndarray
     gone: np.ndarray
+    failure: str = ""
 
 
 class _Slowed(eqx.Module):
@@ -66,8 +68,8 @@ def follow(
     """Follows particles that start at samples (m, d) in a box until each stands still, is gone or has come to one of the
     `points` (n, d), or for the time of 4096 crossings of the box.
 
-    What stands still at a point has come to it, and so has what stays within 5 % of the way to the next point, if the
-    point is "stable", or if it is "undecided" and half of the way there was covered.
+    What stands still at a point has come to it. So has what stays within 5 % of the way to the next point and came half
+    of the way, unless the point is "unstable".
     """
     centre, size = 0.5 * (lower + upper), float(np.max(upper - lower))
     dtype, count = default_float(), len(samples)
@@ -90,7 +92,7 @@ def follow(
             throw=False,
         )
         if run.result != Result.successful:
-            return now._replace(still=stays)
+            return now._replace(still=stays, failure=run.message)
         path = np.where(stays[:, None], samples, np.asarray(run.distributions.samples, dtype=float))
         still = np.max(np.linalg.norm(path - path[-1], axis=2), axis=0) <= _STILL * size
         away = np.linalg.norm(path - centre, axis=2)
@@ -118,9 +120,9 @@ def _arrived(
     point = nearest(path, points, size, NEAR)
     if not len(points):
         return point
-    word, way = stability[point], np.linalg.norm(starts - points[point], axis=1)
+    way = np.linalg.norm(starts - points[point], axis=1)
     closer = np.linalg.norm(path[-1] - points[point], axis=1) <= 0.5 * way
-    return np.where(still | (word == "stable") | ((word == "undecided") & closer), point, -1)
+    return np.where(still | ((stability[point] != "unstable") & closer), point, -1)
 
 
 def _room(points: np.ndarray, size: float) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 from ..network.simresnet import SimResNet
 from .box import Box
 from .equilibria import SteadyStates
-from .lattice import lattice, rates
+from .lattice import lattice, rank_of, rates
 from .settling import NEAR, follow, nearest
 
 # More samples than these are not followed: the standard error is 0.005 at most.
@@ -24,13 +24,13 @@ def states_in_space(net: SimResNet, initial: Any, box: Box, rounding: float) -> 
     weight, bias = weight * np.eye(d) if weight.ndim == 0 else weight, np.broadcast_to(bias, d)
     # Numbers in their full shapes, so that one compiled program follows the particles of all of them.
     net = SimResNet(weight, bias, net.activation)
-    rank = int(np.linalg.matrix_rank(weight, rtol=rounding))
+    rank = rank_of(weight, rounding)
     notes = []
     if rank < d:
         notes.append(f"w is singular, of rank {rank} in dimension {d}: v is zero on whole lines or nowhere")
 
     def states(box: Box) -> SteadyStates:
-        found = lattice(weight, bias, net.activation, box, rank)
+        found = lattice(weight, bias, net.activation, box, rounding)
         eigenvalues, stability = rates(weight, found.slopes)
         return SteadyStates(
             found.points, stability, eigenvalues, box.lower, box.upper, continua=found.continua, notes=tuple(notes)
@@ -46,6 +46,8 @@ def states_in_space(net: SimResNet, initial: Any, box: Box, rounding: float) -> 
     around = _around(box)
     nearby = states(around)
     settled = follow(net, samples, around.lower, around.upper, nearby.points, nearby.stability)
+    if settled.failure:
+        notes.append(f"the particles could not be followed to the end: {settled.failure}")
     box = box.widened(_beyond(settled.places[settled.still], box))
     everything = states(_around(box))
     inside = box.holds(everything.points)

@@ -51,10 +51,10 @@ def steady_states(
     sigma has a kink. Such a point may attract, as that of tanh with w = [[1, -3], [1, -1]], or not: as that of -w.
 
     **Masses.** In d = 1 exact: that of the density, or the share of the samples, between the ends of each basin. In d > 1
-    the samples, up to 10000 of them, are followed until they stand still or stay within 5 % of the way to the next
-    point, up to 4096 times as long as it takes to cross the box. What went elsewhere is in `resting`, `escaping` and
-    `unsettled`. Walls are not known to a network: what `escaping` tells to leave below or above is what walls at `lower` and
-    `upper` will hold.
+    the samples, up to 10000 of them, are followed until they stand still, stay within 5 % of the way from one point to
+    the next or are 1000 boxes away, up to 4096 times as long as it takes to cross the box at its highest speed. What went
+    elsewhere is in `resting`, `escaping` and `unsettled`. Walls are not known to a network: at the ends of the box they
+    will hold what `escaping` says to leave below and above.
 
     Not every steady state is made of such points: the rotation w = [[0, -1], [1, 0]] with the identity keeps every radial
     density. There all mass is `unsettled`.
