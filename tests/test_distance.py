@@ -1,5 +1,7 @@
 """Wasserstein distances in one dimension."""
 
+import os
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,10 @@ from oracles import order
 from scipy.stats import wasserstein_distance
 
 import kinetic_nde as kn
+
+# POT would import every array library there is.
+os.environ.update({f"POT_BACKEND_DISABLE_{name}": "1" for name in ("PYTORCH", "JAX", "CUPY", "TENSORFLOW")})
+import ot
 
 GRID = kn.Grid(-8.0, 8.0, 200)
 seeds = st.integers(0, 10**6)
@@ -24,6 +30,14 @@ def test_between_ensembles_it_is_scipys(seed, sizes):
     x, y = samples(seed, sizes[0]), samples(seed + 1, sizes[1])
     distance = wasserstein(kn.Ensemble(x), kn.Ensemble(y))
     np.testing.assert_allclose(distance, wasserstein_distance(x, y), atol=1e-13)
+
+
+# Sizes and orders that other tests here compile too.
+@given(seed=seeds, case=st.sampled_from([(7, 3, 1), (13, 200, 1), (30, 30, 2), (30, 30, 4)]))
+def test_between_ensembles_it_is_pots(seed, case):
+    x, y, p = samples(seed, case[0]), samples(seed + 1, case[1]), case[2]
+    distance = wasserstein(kn.Ensemble(x), kn.Ensemble(y), order=p)
+    np.testing.assert_allclose(distance, ot.wasserstein_1d(x, y, p=p) ** (1 / p), atol=1e-10)
 
 
 @given(seed=seeds, p=st.sampled_from([1, 1.5, 2, 4]))
@@ -79,10 +93,17 @@ def test_its_gradient_is_the_mean_sign():
     assert jnp.all(jnp.isfinite(same))
 
 
+@pytest.mark.parametrize("p", [1, 2])
+def test_of_what_is_no_number_it_is_none(p):
+    broken = jax.jit(lambda x: kn.wasserstein(kn.Ensemble(x), kn.Ensemble([0.0, 1.0]), order=p))(jnp.full(2, jnp.nan))
+    assert jnp.isnan(broken)
+
+
 def test_bad_input():
-    plane = kn.Ensemble(np.zeros((3, 2)))
-    with pytest.raises(ValueError, match="one dimension"):
-        kn.wasserstein(plane, plane)
+    with pytest.raises(ValueError, match="d = 2 and d = 1"):
+        kn.wasserstein(kn.Ensemble(np.zeros((3, 2))), kn.Density.gaussian(0.0, 1.0, GRID))
+    with pytest.raises(ValueError, match="exact at any size: leave out projections"):
+        kn.wasserstein(kn.Ensemble([0.0]), kn.Ensemble([1.0]), projections=10, key=jax.random.key(0))
     with pytest.raises(ValueError, match="at least 1"):
         kn.wasserstein(kn.Ensemble([0.0]), kn.Ensemble([1.0]), order=0.5)
     with pytest.raises(ValueError, match="finite"):
