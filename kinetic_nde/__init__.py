@@ -2,6 +2,7 @@
 
 from .adjoints.adjoint import CheckpointAdjoint as CheckpointAdjoint, ForwardMode as ForwardMode
 from .analysis.equilibria import SteadyStates as SteadyStates
+from .analysis.dobrushin import dobrushin_bound as dobrushin_bound
 from .analysis.flow import Flow as Flow, StandardNormal as StandardNormal
 from .analysis.steady_states import steady_states as steady_states
 from .distributions.density import Density as Density
