@@ -2,6 +2,8 @@
 
 from .adjoints.adjoint import CheckpointAdjoint as CheckpointAdjoint, ForwardMode as ForwardMode
 from .analysis.equilibria import SteadyStates as SteadyStates
+from .analysis.diagnose import diagnose as diagnose
+from .analysis.diagnosis import Diagnosis as Diagnosis
 from .analysis.dobrushin import dobrushin_bound as dobrushin_bound
 from .analysis.flow import Flow as Flow, StandardNormal as StandardNormal
 from .analysis.steady_states import steady_states as steady_states

@@ -1,0 +1,320 @@
+"""Definition 2 on solutions, against what section 3 of the mathematics predicts."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import kinetic_nde as kn
+
+IDENTITY = kn.Identity()
+TS = np.linspace(0.0, 4.0, 41)
+SAMPLES = np.random.default_rng(0).normal(0.5, 1.0, 8)
+LEVEL = 1e-4
+
+
+def solved(net, initial, ts):
+    return kn.solve(kn.MeanField(net), initial, t1=ts[-1], saveat=ts)
+
+
+def made(samples, ts=None, result=kn.Result.successful):
+    """A solution that nobody had to solve for: samples (T, M) or (T, M, d)."""
+    samples = jnp.asarray(samples)
+    ts = jnp.arange(len(samples), dtype=samples.dtype) if ts is None else jnp.asarray(ts, samples.dtype)
+    return kn.Solution(ts, jax.vmap(kn.Ensemble)(samples), kn.Ensemble(samples[-1]), {}, result)
+
+
+def breathing(factors, samples=SAMPLES):
+    """A solution whose samples are multiples of the first."""
+    return made(np.asarray(factors)[:, None] * samples[None])
+
+
+def members(batch, count):
+    return [jax.tree.map(lambda leaf, i=i: leaf[i], batch) for i in range(count)]
+
+
+# Section 3 on 100 random networks: b = 0 (Proposition 2, Corollary 1) and b = -w m1 (Proposition 3)
+
+LEFT, KNOTS = np.linspace(0.0, 3.2, 5), np.linspace(0.0, 4.0, 6)
+FINE = np.linspace(0.0, 4.0, 4001)  # among them all knots, all left ends and all save times
+
+
+def random_weights(kind, count=50):
+    """Values of w: the first ten constant, ten of one sign, and the others as they come."""
+    rng = np.random.default_rng(len(kind))
+    values = rng.uniform(-2.0, 1.0, (count, 5 if kind == "layers" else 6))
+    values[:10] = values[:10, :1]
+    values[10:20] = -np.abs(values[10:20])
+    return values
+
+
+def integral(kind, values):
+    """Phi_1 at the times FINE."""
+    if kind == "layers":
+        rates = values[np.searchsorted(LEFT, 0.5 * (FINE[1:] + FINE[:-1])) - 1]
+    else:
+        w = np.interp(FINE, KNOTS, values)
+        rates = 0.5 * (w[1:] + w[:-1])
+    return np.concatenate([[0.0], np.cumsum(rates * np.diff(FINE))])
+
+
+@pytest.fixture(scope="module", params=["layers", "knots"])
+def networks(request):
+    """The kind of w, its values, whether b = -w m1, and the diagnosis of each of 50 networks, solved in one program."""
+    kind, values = request.param, random_weights(request.param)
+    kept = np.arange(len(values)) % 2 == 1
+    biases = np.where(kept[:, None], -values * SAMPLES.mean(), 0.0)
+
+    @jax.jit
+    @jax.vmap
+    def solutions(w, b):
+        make = kn.PiecewiseConstant if kind == "layers" else kn.Interpolated
+        times = LEFT if kind == "layers" else KNOTS
+        net = kn.SimResNet(make(times, w), make(times, b), IDENTITY)
+        return solved(net, kn.Ensemble(SAMPLES), jnp.asarray(TS))
+
+    batch = solutions(jnp.asarray(values), jnp.asarray(biases))
+    return kind, values, kept, [kn.diagnose(each) for each in members(batch, len(values))]
+
+
+def test_it_agrees_with_section_3(networks):
+    """(i) and (iii) iff Phi_1(t) < 0, the trends by the change of Phi_1, (ii) and (iv) iff Phi_1 is strictly decreasing,
+    (v) by Phi_2 below the logarithm of the level; in both cases of the bias alike."""
+    kind, values, kept, diagnoses = networks
+    verdicts = []
+    for w, keeps, found in zip(values, kept, diagnoses, strict=True):
+        phi = integral(kind, w)
+        saved = phi[:: (len(FINE) - 1) // (len(TS) - 1)]
+        below = np.append(False, saved[1:] < 0)
+        np.testing.assert_array_equal(found.local_energy_bound, below)
+        np.testing.assert_array_equal(found.local_aggregation, below)
+        np.testing.assert_array_equal(found.variance_trend, np.sign(np.diff(saved)))
+        # Of a point that stays where it is the energy, m1^2 + V, tells V apart no longer.
+        told = ~(found.point[:-1] & found.point[1:]) if keeps else np.ones(len(TS) - 1, bool)
+        np.testing.assert_array_equal(found.energy_trend[told], np.sign(np.diff(saved))[told])
+        decreasing = bool(np.all(np.diff(phi) < 0))
+        assert found.aggregation == found.energy_decay == decreasing
+        point = 2 * saved <= np.log(LEVEL)
+        np.testing.assert_array_equal(found.point, point)
+        since = TS[np.flatnonzero(~point)[-1] + 1] if point[-1] else np.inf
+        assert found.clustering == point[-1] and found.clustered_from == since
+        variance = SAMPLES.var() * np.exp(2 * saved)
+        np.testing.assert_allclose(found.variance, variance, rtol=1e-4)
+        energy = SAMPLES.mean() ** 2 + variance if keeps else np.mean(SAMPLES**2) * np.exp(2 * saved)
+        np.testing.assert_allclose(found.energy, energy, rtol=1e-4)
+        verdicts.append((decreasing, below[-1], point[-1]))
+    # What a test that sees one kind of network only would miss.
+    assert {(True, True, True), (True, True, False), (False, True, False), (False, False, False)} <= set(verdicts)
+
+
+# Counter-examples: reported as what they are
+
+
+class Weight(eqx.Module):
+    """w(t) = a + b (t - 1)^2 + c e^-t."""
+
+    a: jax.Array
+    b: jax.Array
+    c: jax.Array
+
+    def __call__(self, t):
+        return self.a + self.b * (t - 1) ** 2 + self.c * jnp.exp(-t)
+
+
+START = {
+    "ensemble": kn.Ensemble(SAMPLES),
+    "density": kn.Density.gaussian(0.5, 1.0, kn.Grid(-9.0, 9.0, 300)),
+}
+run = jax.jit(lambda net, start, ts: kn.solve(kn.MeanField(net), start, t1=ts[-1], saveat=ts))
+
+
+def counter_example(kind, a, b, c, t1):
+    weight = Weight(*(jnp.asarray(float(each)) for each in (a, b, c)))
+    return kn.diagnose(run(kn.SimResNet(weight, 0.0, IDENTITY), START[kind], jnp.linspace(0.0, t1, 21)))
+
+
+@pytest.mark.parametrize("kind", START)
+def test_energy_decays_under_a_weight_that_is_not_always_negative(kind):
+    """C19: w = -(t - 1)^2 is zero at t = 1, yet Phi_1 is strictly decreasing."""
+    found = counter_example(kind, 0, -1, 0, 2.0)
+    assert found.energy_decay and found.aggregation
+    np.testing.assert_allclose(found.variance[-1] / found.variance[0], np.exp(-4 / 3), rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind", START)
+def test_a_negative_weight_need_not_cluster(kind):
+    """C20: w = -e^-t has Phi_2 -> -2, so that V stops at 0.135 V(0)."""
+    found = counter_example(kind, 0, 0, -1, 10.0)
+    assert found.energy_decay and found.aggregation
+    assert not found.clustering and found.clustered_from == np.inf
+    np.testing.assert_allclose(found.variance[-1] / found.variance[0], np.exp(-2), rtol=1e-3)
+    assert "V(10) = 0.135 V(0), above 0.0001" in str(found)
+
+
+@pytest.mark.parametrize("kind", START)
+def test_a_weight_that_changes_sign_aggregates_for_a_while(kind):
+    """w = 1 - 3 e^-t: Phi_1(t) = t - 3 (1 - e^-t) falls up to t = ln 3 and is negative up to t = 2.82."""
+    found = counter_example(kind, 1, 0, -3, 4.0)
+    assert not (found.energy_decay or found.aggregation or found.clustering)
+    expected = np.where(TS[::2][1:] < np.log(3), -1, 1)
+    crossing = np.searchsorted(TS[::2], np.log(3)) - 1
+    for trend in (found.energy_trend, found.variance_trend):
+        np.testing.assert_array_equal(np.delete(trend, crossing), np.delete(expected, crossing))
+    negative = (TS[::2] > 0) & (TS[::2] < 2.82)
+    np.testing.assert_array_equal(found.local_energy_bound, negative)
+    np.testing.assert_array_equal(found.local_aggregation, negative)
+
+
+# Densities at the resolution of their grid
+
+
+def test_a_density_that_is_narrower_than_a_cell_is_a_point():
+    """w = -3: at t = 4 the exact width is 6e-6, which no cell of 0.06 holds."""
+    found = counter_example("density", -3, 0, 0, 4.0)
+    assert found.clustering and found.aggregation and found.energy_decay
+    width = float(START["density"].grid.width)
+    assert 0 < found.clustered_from < 2 and found.variance[-1] < width**2
+    # Before, while there is something to see, it decreases; after, what the spike does between two cells is no trend.
+    told = found.variance_trend[~found.point[1:]]
+    assert told.size > 3 and np.all(told == -1)
+    assert set(found.variance_trend[found.point[:-1]]) <= {0}
+    assert "a point from" in str(found)
+
+
+# Two dimensions
+
+
+def test_in_the_plane_the_variance_is_the_trace():
+    samples = np.random.default_rng(1).normal([1.0, -2.0], [1.0, 3.0], (9, 2))
+    angles = np.linspace(0.0, 3.0, 7)
+    turns = np.array([[[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]] for a in angles])
+    still = kn.diagnose(made(samples @ turns))
+    np.testing.assert_allclose(still.variance, np.sum(samples.var(axis=0)), rtol=1e-12)
+    np.testing.assert_allclose(still.energy, np.mean(np.sum(samples**2, axis=1)), rtol=1e-12)
+    assert not np.any(still.energy_trend) and not np.any(still.variance_trend)
+    assert not (still.local_energy_bound.any() or still.aggregation or still.clustering)
+    spiral = kn.diagnose(made(samples @ turns * np.exp(-2 * angles)[:, None, None]))
+    assert spiral.aggregation and spiral.energy_decay and spiral.clustered_from == 5
+    # Along one axis it spreads by less than it shrinks along the other.
+    axes = np.stack([samples * [1 + 0.1 * k, 1 - 0.1 * k] for k in range(5)])
+    assert kn.diagnose(made(axes)).aggregation
+
+
+def test_a_rotation_that_is_solved_for_changes_nothing():
+    """What errors of the solver would look like."""
+    net = kn.SimResNet([[0.0, -1.0], [1.0, 0.0]], 0.0, IDENTITY)
+    far = kn.Ensemble(np.random.default_rng(2).normal(50.0, 1.0, (9, 2)))
+    found = kn.diagnose(solved(net, far, jnp.asarray(TS)))
+    assert not np.any(found.energy_trend) and not np.any(found.variance_trend)
+
+
+# Limits
+
+
+def test_energy_and_variance_are_told_apart():
+    drifting = kn.diagnose(made(0.5 ** np.arange(4.0)[:, None] * SAMPLES + np.arange(4.0)[:, None]))
+    assert drifting.aggregation and drifting.local_aggregation[1:].all()
+    np.testing.assert_array_equal(drifting.energy_trend, [1, 1, 1])
+    spreading = kn.diagnose(made(np.array([9.0, 6.0, 3.0])[:, None] + np.arange(1.0, 4.0)[:, None] * SAMPLES / 9))
+    assert spreading.energy_decay and not spreading.local_aggregation.any()
+    np.testing.assert_array_equal(spreading.variance_trend, [1, 1])
+
+
+def test_decreasing_is_strict():
+    halting = kn.diagnose(breathing([1.0, 0.5, 0.5, 0.4]))
+    np.testing.assert_array_equal(halting.variance_trend, [-1, 0, -1])
+    assert not halting.aggregation and not halting.energy_decay
+    assert halting.local_aggregation[1:].all() and not halting.local_aggregation[0]
+    assert "in part  decreases from 0 to 1, 2 to 3; unchanged from 1 to 2" in str(halting)
+
+
+def test_what_gathers_and_parts_again_does_not_cluster():
+    back = kn.diagnose(breathing([1.0, 1e-3, 1e-4, 1e-3, 0.5]))
+    assert back.point.tolist() == [False, True, True, True, False]
+    assert not back.clustering and back.clustered_from == np.inf and not back.aggregation
+    twice = kn.diagnose(breathing([1.0, 1e-3, 0.1, 1e-3, 1e-4]))
+    assert twice.clustered_from == 3 and not twice.aggregation
+    # Inside a point it still shows, if trajectories do.
+    np.testing.assert_array_equal(back.variance_trend, [-1, -1, 1, 1])
+
+
+def test_the_tolerances_decide():
+    slow = breathing([1.0, 1 - 1e-7, 1 - 2e-7])
+    assert not kn.diagnose(slow).aggregation and kn.diagnose(slow, tolerance=1e-8).aggregation
+    assert not kn.diagnose(breathing([1.0, 0.9]), tolerance=0.2).local_aggregation.any()
+    tenth = breathing([1.0, 0.1])
+    assert not kn.diagnose(tenth).clustering and kn.diagnose(tenth, level=0.011).clustering
+    assert not kn.diagnose(tenth, level=0.009).clustering
+
+
+@pytest.mark.parametrize("factor", [1e-6, -1.0, 1e6])
+def test_units_and_mirror_images_change_nothing(factor):
+    paths = np.array([1.0, 0.3, 0.02, 0.005, 0.0001, 0.2])[:, None] * SAMPLES + np.array([0, 0, 1, 0, 0, 2.0])[:, None]
+    here, there = kn.diagnose(made(paths)), kn.diagnose(made(factor * paths))
+    for name in ("local_energy_bound", "energy_trend", "local_aggregation", "variance_trend", "point"):
+        np.testing.assert_array_equal(getattr(here, name), getattr(there, name))
+    np.testing.assert_allclose(there.variance, factor**2 * here.variance, rtol=1e-9)
+
+
+def test_the_mass_of_a_density_does_not_matter():
+    grid = kn.Grid(-9.0, 9.0, 300)
+    values = jnp.stack([kn.Density.gaussian(0.5, std, grid).values for std in (1.0, 0.7, 0.5)])
+    grids = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (3,)), grid)
+
+    def solution(mass):
+        stacked = jax.vmap(kn.Density)(grids, mass * values)
+        return kn.Solution(jnp.arange(3.0), stacked, kn.Density(grid, values[-1]), {}, kn.Result.successful)
+
+    one, other = kn.diagnose(solution(1.0)), kn.diagnose(solution(1e-7))
+    np.testing.assert_allclose(other.energy, 1e-7 * one.energy, rtol=1e-12)
+    np.testing.assert_allclose(other.variance, one.variance, rtol=1e-12)
+    for found in (one, other):
+        assert found.energy_decay and found.aggregation and not found.clustering
+
+
+def test_one_sample_is_a_point_from_the_start():
+    found = kn.diagnose(made(np.array([[4.0], [2.0], [1.0]])))
+    assert found.clustered_from == 0 and found.energy_decay
+    assert not found.local_aggregation.any() and not found.aggregation
+    column = kn.diagnose(made(np.array([[[4.0], [0.0]], [[2.0], [0.0]]])))
+    assert column.aggregation and column.variance.shape == (2,)
+
+
+def test_float32():
+    rng = np.random.default_rng(3)
+    noise = 1e-7 * rng.normal(size=(20, 1)) * np.ones((1, 8))
+    still = kn.diagnose(made((100.0 + SAMPLES[None] + 100 * noise).astype(np.float32)))
+    assert not np.any(still.variance_trend) and not np.any(still.energy_trend)
+    falling = kn.diagnose(made((np.exp(-TS)[:, None] * SAMPLES).astype(np.float32), TS))
+    assert falling.aggregation and falling.energy_decay and falling.ts.dtype == np.float32
+
+
+def test_a_long_row_is_cut():
+    text = str(kn.diagnose(breathing([1.0, 0.5] * 8)))
+    assert text.splitlines()[4].endswith(
+        "no        decreases from 0 to 1, 2 to 3, 4 to 5, 5 more; increases from 1 to 2, 3 to 4, 5 to 6, 4 more"
+    )
+    assert text.splitlines()[3].endswith("at times  at 1, 3, 5, 5 more")
+
+
+def test_bad_input():
+    good = breathing([1.0, 0.5])
+    with pytest.raises(TypeError):
+        kn.diagnose(kn.Ensemble([1.0]))
+    with pytest.raises(ValueError, match="has 1: solve with saveat="):
+        kn.diagnose(breathing([1.0]))
+    with pytest.raises(ValueError, match="batch of solutions"):
+        kn.diagnose(jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), good))
+    with pytest.raises(ValueError, match="known values"):
+        jax.jit(lambda solution: kn.diagnose(solution).energy)(good)
+    with pytest.raises(ValueError, match="the solve failed.*no longer finite"):
+        kn.diagnose(made(np.full((2, 8), np.nan), result=kn.Result.not_finite))
+    for tolerance in (-1e-9, 1.0, np.nan):
+        with pytest.raises(ValueError, match="0 <= tolerance < 1"):
+            kn.diagnose(good, tolerance=tolerance)
+    for level in (0.0, -1.0, 1.0, np.nan):
+        with pytest.raises(ValueError, match="0 < level < 1"):
+            kn.diagnose(good, level=level)
+    with pytest.raises(ValueError, match="not defined at t = 1"):
+        kn.diagnose(breathing([1.0, np.inf]))
