@@ -309,12 +309,16 @@ def test_bad_input():
     with pytest.raises(ValueError, match="known values"):
         jax.jit(lambda solution: kn.diagnose(solution).energy)(good)
     with pytest.raises(ValueError, match="the solve failed.*no longer finite"):
-        kn.diagnose(made(np.full((2, 8), np.nan), result=kn.Result.not_finite))
+        kn.diagnose(made(np.ones((2, 8)), result=kn.Result.not_finite))
     for tolerance in (-1e-9, 1.0, np.nan):
         with pytest.raises(ValueError, match="0 <= tolerance < 1"):
             kn.diagnose(good, tolerance=tolerance)
     for level in (0.0, -1.0, 1.0, np.nan):
         with pytest.raises(ValueError, match="0 < level < 1"):
             kn.diagnose(good, level=level)
-    with pytest.raises(ValueError, match="not defined at t = 1"):
-        kn.diagnose(breathing([1.0, np.inf]))
+    with pytest.raises(ValueError, match="not finite at t = 1.*places too far out"):
+        kn.diagnose(breathing([1.0, 1e200]))
+    grids = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (2,)), kn.Grid(0.0, 3.0, 3))
+    emptied = jax.vmap(kn.Density)(grids, jnp.array([[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]))
+    with pytest.raises(ValueError, match="not finite at t = 1: no mass remains"):
+        kn.diagnose(kn.Solution(jnp.arange(2.0), emptied, None, {}, kn.Result.successful))

@@ -39,7 +39,7 @@ def diagnose(solution: Solution, *, tolerance: float | int = 1e-6, level: float 
       proof: a variance may fall more slowly than that.
 
     Returns a `Diagnosis`. Raises `TypeError` for what is no `Solution`; `ValueError` for fewer than two save times, for a
-    batch of solutions, for one that failed or is traced, where m2 or V is not defined since no mass remains, unless
+    batch of solutions, for one that failed or is traced, where m2 or V is not finite, such as when no mass remains, unless
     0 <= tolerance < 1, and unless 0 < level < 1.
 
     >>> import kinetic_nde as kn
@@ -61,7 +61,9 @@ def diagnose(solution: Solution, *, tolerance: float | int = 1e-6, level: float 
         variance = np.trace(variance, axis1=1, axis2=2)
     undefined = ~(np.isfinite(energy) & np.isfinite(variance))
     if undefined.any():
-        raise ValueError(f"energy and variance are not defined at t = {ts[undefined][0]:g}: no mass remains there")
+        raise ValueError(
+            f"energy or variance is not finite at t = {ts[undefined][0]:g}: no mass remains on the grid, or places too far out to square"
+        )
     # Both are norms of the places, so an error of the places by less than a length moves neither by more.
     size, spread = np.sqrt(energy / mass[0]), np.sqrt(np.maximum(variance, 0))
     rounding = _ROUNDINGS * float(np.finfo(solution.ts.dtype).eps) * np.max(size)
