@@ -9,6 +9,7 @@ from pathlib import Path
 import jax
 
 from . import figure3, figure4, figure7, figure8, growing_cosine, update_cost
+from . import dobrushin, figure3, figure4, figure7, figure8, update_cost
 from .numbers import Number, table
 
 EXPERIMENTS = {
@@ -17,6 +18,7 @@ EXPERIMENTS = {
     "figure7": figure7,
     "figure8": figure8,
     "growing_cosine": growing_cosine,
+    "dobrushin": dobrushin,
     "update_cost": update_cost,
 }
 

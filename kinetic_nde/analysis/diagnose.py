@@ -31,9 +31,9 @@ def diagnose(solution: Solution, *, tolerance: float | int = 1e-6, level: float 
 
     - `solution`: densities or ensembles at two save times or more. The first stands for t = 0: give `saveat` with t0 in it,
       since a solution does not hold what it started from. Nothing is known of what happens between save times.
-    - `tolerance`: differences of sqrt(m2) and sqrt(V), lengths that no error of the places exceeds, count beyond
-      this part of sqrt(V(0)); of sqrt(m2) also beyond 1e-8 of its own size, and of both beyond rounding. Densities on
-      coarse grids, which spread a little as they move, need a larger one.
+    - `tolerance`: a change of sqrt(m2) or sqrt(V), neither of which an error of the places changes by more than its own
+      length, counts above this part of sqrt(V(0)); one of sqrt(m2) also above 1e-8 of it, and either above rounding.
+      Densities on coarse grids, which spread a little as they move, need a larger one.
     - `level`: V counts as 0 from where V(t) <= level V(0), and for a density below the square of a cell's width. A limit
       cannot be seen from a finite time: (v) says that V counts as 0 at the last save time, and from when on. No is no
       proof: a variance may fall more slowly than that.
