@@ -204,7 +204,7 @@ def test_in_the_plane_the_variance_is_the_trace():
 def test_a_rotation_that_is_solved_for_changes_nothing():
     """What errors of the solver would look like."""
     net = kn.SimResNet([[0.0, -1.0], [1.0, 0.0]], 0.0, IDENTITY)
-    far = kn.Ensemble(np.random.default_rng(2).normal(50.0, 1.0, (9, 2)))
+    far = kn.Ensemble(np.random.default_rng(2).normal(1e4, 1.0, (9, 2)))
     found = kn.diagnose(solved(net, far, jnp.asarray(TS)))
     assert not np.any(found.energy_trend) and not np.any(found.variance_trend)
 
@@ -257,17 +257,28 @@ def test_units_and_mirror_images_change_nothing(factor):
     np.testing.assert_allclose(there.variance, factor**2 * here.variance, rtol=1e-9)
 
 
+def stacked(grid, values):
+    grids = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (len(values),)), grid)
+    densities = jax.vmap(kn.Density)(grids, values)
+    return kn.Solution(jnp.arange(len(values), dtype=float), densities, None, {}, kn.Result.successful)
+
+
+def test_what_a_point_does_within_a_cell_is_no_trend():
+    """The averages of a Dirac have a variance that depends on where in the cell it is."""
+    grid = kn.Grid(-9.0, 9.0, 300)
+    places = [3.0, 3.01, 3.03, 3.02, 2.5]
+    found = kn.diagnose(stacked(grid, jnp.stack([kn.Density.dirac(x, grid).values for x in places])))
+    assert np.ptp(found.variance) > 1e-4
+    np.testing.assert_array_equal(found.variance_trend, [0, 0, 0, 0])
+    np.testing.assert_array_equal(found.energy_trend, [0, 0, 0, -1])
+    assert found.clustered_from == 0 and not found.aggregation
+
+
 def test_the_mass_of_a_density_does_not_matter():
     grid = kn.Grid(-9.0, 9.0, 300)
     values = jnp.stack([kn.Density.gaussian(0.5, std, grid).values for std in (1.0, 0.7, 0.5)])
-    grids = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (3,)), grid)
-
-    def solution(mass):
-        stacked = jax.vmap(kn.Density)(grids, mass * values)
-        return kn.Solution(jnp.arange(3.0), stacked, kn.Density(grid, values[-1]), {}, kn.Result.successful)
-
-    one, other = kn.diagnose(solution(1.0)), kn.diagnose(solution(1e-7))
-    np.testing.assert_allclose(other.energy, 1e-7 * one.energy, rtol=1e-12)
+    one, other = kn.diagnose(stacked(grid, values)), kn.diagnose(stacked(grid, 1e-14 * values))
+    np.testing.assert_allclose(other.energy, 1e-14 * one.energy, rtol=1e-12)
     np.testing.assert_allclose(other.variance, one.variance, rtol=1e-12)
     for found in (one, other):
         assert found.energy_decay and found.aggregation and not found.clustering
@@ -318,7 +329,6 @@ def test_bad_input():
             kn.diagnose(good, level=level)
     with pytest.raises(ValueError, match="not finite at t = 1.*places too far out"):
         kn.diagnose(breathing([1.0, 1e200]))
-    grids = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (2,)), kn.Grid(0.0, 3.0, 3))
-    emptied = jax.vmap(kn.Density)(grids, jnp.array([[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]))
+    emptied = stacked(kn.Grid(0.0, 3.0, 3), jnp.array([[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]))
     with pytest.raises(ValueError, match="not finite at t = 1: no mass remains"):
-        kn.diagnose(kn.Solution(jnp.arange(2.0), emptied, None, {}, kn.Result.successful))
+        kn.diagnose(emptied)

@@ -54,6 +54,12 @@ def test_of_layers_it_is_exact():
     np.testing.assert_allclose(exponent(later, [4.0, 1.0]), [7.0, 1.0], rtol=1e-13)
 
 
+def test_a_layer_is_found_however_short_it_is():
+    """A millionth long with w = 1e6, which no quadrature over [0, 3] would hit."""
+    flash = kn.PiecewiseConstant([0.0, 1.3, 1.3 + 1e-6], [0.5, 1e6, -0.5])
+    np.testing.assert_allclose(exponent(flash, 3.0), 0.65 + 1.0 + 0.85, rtol=1e-6)
+
+
 def test_of_an_interpolated_weight_that_changes_sign():
     """w = -1 + 3 t up to t = 1, zero at 1/3 which is no knot: triangles, then 2 held."""
     knots = kn.Interpolated([0.0, 1.0], [-1.0, 2.0])
