@@ -26,8 +26,8 @@ class Profile(NamedTuple):
     slope: Float[Array, " cells"]
     curvature: Float[Array, " cells"]
 
-    def at(self, s: float | Float[Array, ""]) -> Float[Array, " cells"]:
-        """The values at the same place s of each cell."""
+    def at(self, s: float | Float[Array, ""] | Float[Array, " cells"]) -> Float[Array, " cells"]:
+        """The values at the place s of each cell, the same in all or one for each."""
         return self.average + s * self.slope + (s**2 - 1 / 12) * self.curvature
 
     @functools.partial(jax.jit, static_argnums=1)

@@ -8,15 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Real
 
 from .activations import AbstractActivation, GeneralizedGamma, GrowingCosine, Identity, ReLU, Sigmoid, Tanh
-from .parameters import (
-    AbstractParameter,
-    Constant,
-    FunctionOfTime,
-    Interpolated,
-    ModuleOfTime,
-    PiecewiseConstant,
-    as_parameter,
-)
+from .mapped import Affine, mapped
+from .parameters import AbstractParameter, Constant, Interpolated, PiecewiseConstant, as_parameter
 
 
 class SimResNet(eqx.Module):
@@ -105,41 +98,14 @@ def rescale(net: SimResNet, factor: float) -> tuple[SimResNet, float]:
         raise ValueError(f"factor must be finite and positive, got {factor}")
     activation = net.activation
     if isinstance(activation, Identity | ReLU):
-        return SimResNet(net.weight, _rescaled(net.bias, c, 1.0), activation), 1.0
+        return SimResNet(net.weight, mapped(net.bias, Affine(c)), activation), 1.0
     if isinstance(activation, GeneralizedGamma):
         return SimResNet(
-            net.weight, _rescaled(net.bias, c, 1.0), GeneralizedGamma(activation.delta, c * activation.c)
+            net.weight, mapped(net.bias, Affine(c)), GeneralizedGamma(activation.delta, c * activation.c)
         ), 1.0
     if isinstance(activation, Sigmoid | Tanh | GrowingCosine):
-        return SimResNet(_rescaled(net.weight, 1 / c, c), _rescaled(net.bias, 1.0, c), activation), c
+        return SimResNet(mapped(net.weight, Affine(1 / c), c), mapped(net.bias, Affine(1.0), c), activation), c
     raise ValueError(f"no change of units is known for the activation {activation!r}")
-
-
-class _Rescaled(eqx.Module):
-    """value * parameter(t / time), for parameters that are given by a function."""
-
-    parameter: AbstractParameter
-    value: float = eqx.field(static=True)
-    time: float = eqx.field(static=True)
-
-    @property
-    def breakpoints(self) -> tuple[float, ...]:
-        return tuple(self.time * t for t in self.parameter.breakpoints)
-
-    def __call__(self, t: Real[ArrayLike, ""]) -> Float[Array, "*shape"]:
-        return self.value * self.parameter(t / self.time)
-
-
-def _rescaled(parameter: AbstractParameter, value: float, time: float) -> AbstractParameter:
-    if isinstance(parameter, Constant):
-        return Constant(value * parameter.value)
-    if isinstance(parameter, PiecewiseConstant):
-        return PiecewiseConstant([time * t for t in parameter.times], value * parameter.values)
-    if isinstance(parameter, Interpolated):
-        return Interpolated([time * t for t in parameter.times], value * parameter.values)
-    if isinstance(parameter, FunctionOfTime | ModuleOfTime):
-        return as_parameter(_Rescaled(parameter, value, time))
-    raise TypeError(f"no change of units is known for the parameter {parameter!r}")
 
 
 def _shape(parameter: Any) -> tuple[int, ...]:
