@@ -1,11 +1,28 @@
 """Closed forms, in NumPy: the flow maps of mathematics in one dimension for constant w != 0 and b, and what follows
 from them."""
 
+import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
 from scipy.special import wrightomega
 from scipy.stats import norm
 
 import kinetic_nde as kn
+
+
+class Course(eqx.Module):
+    """c_0 + c_1 t + c_2 t^2 + c_3 sin 3t + c_4 e^-t: many functions of t, and one compiled program for all."""
+
+    c: jax.Array
+
+    def __call__(self, t):
+        return self.c @ jnp.stack([jnp.ones_like(t), t, t**2, jnp.sin(3 * t), jnp.exp(-t)])
+
+
+def course(*c):
+    return Course(jnp.array([*c, *[0.0] * (5 - len(c))]))
+
 
 ACTIVATIONS = [kn.Identity(), kn.Tanh(), kn.Sigmoid(), kn.ReLU()]
 
