@@ -21,6 +21,7 @@ from .affine import affine_path, check_identity, rates
 
 _HORIZON = 1000.0
 _PLACES = 4096
+_TOGETHER = 256  # spans that are divided in one round
 
 
 def time_to_variance(
@@ -104,7 +105,8 @@ def _statistics(initial: Density | Ensemble) -> tuple[Array, Array, Array]:
 
 def _first_time(net: SimResNet, variance: float, mean: float, level: float, until: Any) -> float:
     """The first time at which V + M^2 <= level."""
-    if variance + mean * mean <= level:
+    # To rounding: the level may be this very energy, summed in another order.
+    if variance + mean * mean <= level * (1 + 64 * float(jnp.finfo(default_float()).eps)):
         return 0.0
     # What is constant after its last breakpoint is known for ever.
     decided = all(each.autonomous or isinstance(each, Interpolated) for each in (net.weight, net.bias))
@@ -116,7 +118,8 @@ def _first_time(net: SimResNet, variance: float, mean: float, level: float, unti
     else:
         last = min(end, knots[-1]) if decided else end
         places = np.union1d(last * (np.arange(_PLACES + 1) / _PLACES) ** 2, knots[knots < last])
-        first = _searched(net, variance, mean, level, places) if last > 0 else math.inf
+        within = np.ones(places.size - 1, bool)
+        first = _searched(net, variance, mean, level, places, within) if last > 0 else math.inf
         if decided and math.isinf(first):
             first = _on_constants(net, variance, mean, level, np.array([last]))
     return first if first <= end else math.inf
@@ -156,38 +159,45 @@ def _on_constants(net: SimResNet, variance: float, mean: float, level: float, ed
     return float(times[0]) if times.size else math.inf
 
 
-def _searched(net: SimResNet, variance: float, mean: float, level: float, ts: np.ndarray) -> float:
-    """The first time between the first and the last of `ts`, V and M being those at the first one.
+def _searched(net: SimResNet, variance: float, mean: float, level: float, ts: np.ndarray, within: np.ndarray) -> float:
+    """The first time in those of the spans between `ts` that count, V and M being those at the first of `ts`.
 
-    Spans that may hold it are divided by as many places again, until neighbouring times are next to equal: the compiled
-    program of the first look serves for all, where a root finder would need one for single times.
+    Spans that may hold it are divided, as many places in all as there were, until they are next to nothing: one compiled
+    program serves for all rounds, where a root finder would need one for single times.
     """
-    middles = 0.5 * (ts[:-1] + ts[1:])
     # Each place as the end of one span and the start of the next: slopes jump with the layers.
-    places = np.concatenate([ts[:-1], ts[1:]])
-    v, m, w, b = _states(net, variance, mean, ts[0], places, np.tile(middles, 2))
+    places, middles = np.concatenate([ts[:-1], ts[1:]]), np.tile(0.5 * (ts[:-1] + ts[1:]), 2)
+    v, m, w, b = _states(net, variance, mean, ts[0], places, middles)
     with np.errstate(all="ignore"):
         energy = _energy(v, m)
         (left, right), (falling, rising) = (each.reshape(2, -1) for each in (energy, 2 * (w * energy + b * m)))
         # Where the tangents at both ends meet: a convex dip is not deeper.
         deepest = left + falling * (right - left - rising * np.diff(ts)) / (falling - rising)
-        dips = (falling < 0) & (rising > 0) & (deepest <= level)
-    for k in np.flatnonzero((right <= level) | dips | np.isnan(right)):
-        start, stop = ts[k], ts[k + 1]
-        if np.isnan(right[k]):
+    lost, reached = np.isnan(right), within & (right <= level)
+    spans = np.flatnonzero(lost | reached | (within & (falling < 0) & (rising > 0) & (deepest <= level)))
+    for chunk in np.array_split(spans, np.arange(_TOGETHER, spans.size, _TOGETHER)) if spans.size else []:
+        starts, stops = ts[chunk], ts[chunk + 1]
+        if np.any(lost[chunk]):
+            k = np.argmax(lost[chunk])
             raise RuntimeError(
-                f"w and b vary too fast to be followed from t = {start:.6g} to {stop:.6g}: (a) give an earlier `until`, or "
-                "(b) evaluate both there and see whether they are finite"
+                f"w and b vary too fast to be followed from t = {starts[k]:.6g} to {stops[k]:.6g}: (a) give an earlier "
+                "`until`, or (b) evaluate both there and see whether they are finite"
             )
-        inside = np.linspace(start, stop, ts.size)
-        if not np.all(np.diff(inside) > 0):
-            if right[k] <= level:
-                return float(start + (stop - start) * (left[k] - level) / (left[k] - right[k]))
-            continue
-        first = _searched(net, v[k], m[k], level, inside)
+        if np.max(stops - starts) <= 8 * np.finfo(float).eps * stops[-1]:
+            first = float(np.min(stops[reached[chunk]], initial=math.inf))
+        else:
+            first = _searched(net, v[chunk[0]], m[chunk[0]], level, *_divided(starts, stops, ts.size))
         if math.isfinite(first):
             return first
     return math.inf
+
+
+def _divided(starts: np.ndarray, stops: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """`count` times, as many in each of some spans, and which of the spans between them are parts of those."""
+    each = count // starts.size
+    ts = np.append(np.linspace(starts, stops, each, axis=1).ravel(), np.full(count - each * starts.size, stops[-1]))
+    within = np.arange(count - 1) % each != each - 1
+    return ts, within
 
 
 def _states(
