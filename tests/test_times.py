@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, example, given, settings, strategies as st
 from oracles import course
+from scipy.integrate import solve_ivp
 
 import kinetic_nde as kn
 
@@ -137,20 +138,25 @@ def test_functions_that_never_get_there():
     assert kn.time_to_variance(decaying, DATA, 0.99 * share * VARIANCE) == math.inf
     assert 2 < kn.time_to_variance(decaying, DATA, 1.01 * share * VARIANCE) < 10
     turning = identity(course(0, 0, 0, -1.0))
-    assert kn.time_to_variance(turning, DATA, math.exp(-4 / 3 - 1e-6) * VARIANCE) == math.inf
+    assert kn.time_to_variance(turning, DATA, math.exp(-4 / 3 - 1e-6) * VARIANCE, until=30.0) == math.inf
     assert kn.time_to_variance(turning, DATA, math.exp(-1.0) * VARIANCE, until=0.5) == math.inf
 
 
-def test_the_energy_of_functions_is_that_of_the_moments():
-    net = identity(course(-0.5, 0.0, 0.0, 0.8), course(-0.4, 0.1))
+def test_the_energy_of_functions():
+    weight = lambda t: -0.5 + 0.8 * np.sin(3 * t)
+    phi = lambda t: -0.5 * t + 0.8 * (1 - np.cos(3 * t)) / 3
+    path = solve_ivp(lambda t, m: weight(t) * m - 0.4, (0, 6), [MEAN], rtol=1e-12, atol=1e-12, dense_output=True)
+    energy = lambda t: VARIANCE * np.exp(2 * phi(t)) + path.sol(t)[0] ** 2
     level = 0.6 * ENERGY
-    time = kn.time_to_energy(net, DATA, level)
-    assert 0 < time < 10
-    m = np.asarray(kn.moments(net, DATA, np.append(np.linspace(0.0, time, 200)[:-1], time), 2))[:, 2]
-    assert m[-1] == pytest.approx(level, rel=1e-9) and m[:-1].min() > level
-    # A dip between two places: held only for a moment, at the bottom of M^2.
-    bottom = identity(course(0.0), course(0, 0, 0, 0, -3.0))
-    assert kn.time_to_energy(bottom, DATA, VARIANCE * (1 + 1e-12)) == pytest.approx(math.log(1.5), rel=1e-5)
+    time = kn.time_to_energy(identity(course(-0.5, 0.0, 0.0, 0.8), -0.4), DATA, level)
+    assert 0 < time < 6 and energy(time) == pytest.approx(level, rel=1e-7)
+    assert energy(np.linspace(0.0, time, 500)[:-1]).min() > level
+
+
+def test_a_dip_between_two_places_is_seen():
+    """M = 1 - t, so that the energy V + M^2 is down to V (1 + 1e-12) for 1e-6 around t = 1."""
+    time = kn.time_to_energy(identity(course(0.0), -1.0), DATA, VARIANCE * (1 + 1e-12))
+    assert time == pytest.approx(1 - math.sqrt(1e-12 * VARIANCE), abs=1e-9)
 
 
 # The bias
@@ -166,11 +172,18 @@ def test_the_bias_holds_the_mean(weight):
     bias = kn.mean_preserving_bias(net, DATA)
     assert type(bias) is type(net.weight)
     held = kn.SimResNet(net.weight, bias, net.activation)
-    m = np.asarray(kn.moments(held, DATA, [0.3, 0.8, 2.0], 2))
+    for t in (0.0, 0.3, 0.5, 2.0):
+        assert held(t, DATA.mean) == pytest.approx(0.0, abs=1e-15)
+        assert held(t, DATA.mean + 1) == pytest.approx(float(net.weight(t)))
+
+
+def test_the_mean_is_held_and_the_energy_follows_the_variance():
+    """C4: m_2 = e^Phi_2 V(0) + m_1^2."""
+    net, ts = identity(course(-1.0, 0.5)), np.array([0.3, 0.8, 2.0])
+    held = kn.SimResNet(net.weight, kn.mean_preserving_bias(net, DATA), net.activation)
+    m = np.asarray(kn.moments(held, DATA, ts, 2))
     np.testing.assert_allclose(m[:, 1], MEAN, rtol=1e-13)
-    # C4: m_2 = e^Phi_2 V(0) + m_1^2, where the growth is that of the variance for any bias.
-    free = np.asarray(kn.moments(net, DATA, [0.3, 0.8, 2.0], 2))
-    np.testing.assert_allclose(m[:, 2], free[:, 2] - free[:, 1] ** 2 + MEAN**2, rtol=1e-10)
+    np.testing.assert_allclose(m[:, 2], np.exp(2 * (ts**2 / 4 - ts)) * VARIANCE + MEAN**2, rtol=1e-12)
 
 
 def test_c4_the_printed_variance_is_another_number():

@@ -117,11 +117,11 @@ def _first_time(net: SimResNet, variance: float, mean: float, level: float, unti
         first = _on_constants(net, variance, mean, level, knots)
     else:
         last = min(end, knots[-1]) if decided else end
-        places = np.union1d(last * (np.arange(_PLACES + 1) / _PLACES) ** 2, knots[knots < last])
-        within = np.ones(places.size - 1, bool)
-        first = _searched(net, variance, mean, level, places, within) if last > 0 else math.inf
+        ts = np.sort(np.append(last * (np.arange(_PLACES) / (_PLACES - 1)) ** 2, np.minimum(knots, last)))
+        first = _searched(net, variance, mean, level, ts, np.ones(ts.size - 1, bool))
         if decided and math.isinf(first):
-            first = _on_constants(net, variance, mean, level, np.array([last]))
+            v, m, w, b = (each[-1] for each in _states(net, variance, mean, 0.0, *_ends(ts)))
+            first = last + _on_constants(SimResNet(w, b, net.activation), v, m, level, np.zeros(1))
     return first if first <= end else math.inf
 
 
@@ -165,9 +165,7 @@ def _searched(net: SimResNet, variance: float, mean: float, level: float, ts: np
     Spans that may hold it are divided, as many places in all as there were, until they are next to nothing: one compiled
     program serves for all rounds, where a root finder would need one for single times.
     """
-    # Each place as the end of one span and the start of the next: slopes jump with the layers.
-    places, middles = np.concatenate([ts[:-1], ts[1:]]), np.tile(0.5 * (ts[:-1] + ts[1:]), 2)
-    v, m, w, b = _states(net, variance, mean, ts[0], places, middles)
+    v, m, w, b = _states(net, variance, mean, ts[0], *_ends(ts))
     with np.errstate(all="ignore"):
         energy = _energy(v, m)
         (left, right), (falling, rising) = (each.reshape(2, -1) for each in (energy, 2 * (w * energy + b * m)))
@@ -186,10 +184,16 @@ def _searched(net: SimResNet, variance: float, mean: float, level: float, ts: np
         if np.max(stops - starts) <= 8 * np.finfo(float).eps * stops[-1]:
             first = float(np.min(stops[reached[chunk]], initial=math.inf))
         else:
-            first = _searched(net, v[chunk[0]], m[chunk[0]], level, *_divided(starts, stops, ts.size))
+            first = _searched(net, float(v[chunk[0]]), float(m[chunk[0]]), level, *_divided(starts, stops, ts.size))
         if math.isfinite(first):
             return first
     return math.inf
+
+
+def _ends(ts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The starts of all spans between `ts`, then their ends, and the middle of the span for each: at a jump both sides
+    count."""
+    return np.concatenate([ts[:-1], ts[1:]]), np.tile(0.5 * (ts[:-1] + ts[1:]), 2)
 
 
 def _divided(starts: np.ndarray, stops: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
