@@ -10,9 +10,12 @@ import jax
 
 from . import figure3, figure4, figure7, figure8, growing_cosine, update_cost
 from . import dobrushin, figure3, figure4, figure7, figure8, update_cost
+from . import figure1, figure2, figure3, figure4, figure7, figure8, update_cost
 from .numbers import Number, table
 
 EXPERIMENTS = {
+    "figure1": figure1,
+    "figure2": figure2,
     "figure3": figure3,
     "figure4": figure4,
     "figure7": figure7,

@@ -25,6 +25,7 @@ NAMES = ["figure3", "figure4", "figure7", "figure8", "growing_cosine", "update_c
 # One column wide, all others two.
 NARROW = {"growing_cosine"}
 NAMES = ["figure3", "figure4", "figure7", "figure8", "dobrushin", "update_cost"]
+NAMES = ["figure1", "figure2", "figure3", "figure4", "figure7", "figure8", "update_cost"]
 
 
 def rows(report: str) -> list[list[str]]:
@@ -76,6 +77,22 @@ def test_the_report_has_every_number_with_its_verdict(quick):
     for quantity in ("smallest cell average, in units of the largest", "mass drift"):
         verdicts = [row[5] for row in found if row[0] == quantity]
         assert verdicts == ["yes"] * 5
+        verdicts = [row[5] for row in found if row[0].endswith(quantity)]
+        assert verdicts == ["yes"] * 7
+
+
+def test_the_printed_bias_of_figure_1_does_not_hold_the_mean_and_the_corrected_one_does(quick):
+    report = (quick[1] / "report.md").read_text().partition("## figure1")[2].partition("## figure2")[0]
+    computed = {row[0]: float(row[1]) for row in rows(report)}
+    assert abs(computed["b = +m1: mean at t = 3"] - 1) < 1e-7
+    assert computed["b = -m1, as printed: mean at t = 3, not 1"] < 0.01
+
+
+def test_the_times_of_figure_2_are_within_one_step(quick):
+    report = (quick[1] / "report.md").read_text().partition("## figure2")[2].partition("## figure3")[0]
+    apart = [row for row in rows(report) if row[0].endswith("in time steps")]
+    assert len(apart) == 4
+    assert all(float(row[1]) <= 1 and (row[4], row[5]) == ("1", "yes") for row in apart)
 
 
 def test_the_classes_of_table_1_are_the_sides_of_5(quick):
