@@ -184,10 +184,12 @@ def test_more_samples_than_are_followed_are_drawn_from(cosine, monkeypatch):
     assert states.masses.sum() == 1.0 and np.all(kn.steady_states(net, many).masses == states.masses)
 
 
-def test_the_marginal_spiral_attracts_and_its_negative_repels():
+def test_the_marginal_spiral_attracts_and_its_negative_repels_as_does_a_slow_saddle():
     """C17: the eigenvalues are the same, +-1.41i."""
     attracts = kn.steady_states(kn.SimResNet(SPIRAL, 0.0, kn.Tanh()), kn.Ensemble(SAMPLES))
     repels = kn.steady_states(kn.SimResNet(-SPIRAL, 0.0, kn.Tanh()), kn.Ensemble(SAMPLES))
+    slow = kn.steady_states(kn.SimResNet(np.diag([-1.0, 1e-3]), 0.0, kn.Tanh()), kn.Ensemble(SAMPLES * [1.0, 0.02]))
+    assert slow.stability.tolist() == ["unstable"] and slow.masses.tolist() == [0.0]
     for states, mass in ((attracts, 1.0), (repels, 0.0)):
         assert states.stability.tolist() == ["undecided"] and not states.stable[0]
         np.testing.assert_allclose(states.eigenvalues, [[np.sqrt(2) * 1j, -np.sqrt(2) * 1j]], atol=1e-12)

@@ -68,8 +68,8 @@ def follow(
     """Follows particles that start at samples (m, d) in a box until each stands still, is gone or has come to one of the
     `points` (n, d), or for the time of 4096 crossings of the box.
 
-    What stands still at a point has come to it. So has what stays within 5 % of the way to the next point and came half
-    of the way, unless the point is "unstable".
+    What stands still at a point has come to it, and so has what stays within 5 % of the way to the next point and came
+    half of the way. If the point is "unstable" that counts at the end only.
     """
     centre, size = 0.5 * (lower + upper), float(np.max(upper - lower))
     dtype, count = default_float(), len(samples)
@@ -97,8 +97,10 @@ def follow(
         still = np.max(np.linalg.norm(path - path[-1], axis=2), axis=0) <= _STILL * size
         away = np.linalg.norm(path - centre, axis=2)
         gone = (away[-1] > _FAR * size) & (away[-1] > away[0])
-        now = Settled(path[-1], _arrived(path, samples, still, points, stability, size), still, gone)
-        if np.all(still | gone | (now.point >= 0)):
+        now = Settled(path[-1], _arrived(path, samples, still, points, size), still, gone)
+        # What is near an unstable point may only be slow to leave it.
+        leaves = np.isin(now.point, np.flatnonzero(stability == "unstable")) & ~stays
+        if np.all((still | gone | (now.point >= 0)) & ~leaves):
             break
     return now
 
@@ -113,16 +115,14 @@ def nearest(path: np.ndarray, points: np.ndarray, size: float, share: float) -> 
     return np.where(distance <= share * _room(points, size)[point], point, -1)
 
 
-def _arrived(
-    path: np.ndarray, starts: np.ndarray, still: np.ndarray, points: np.ndarray, stability: np.ndarray, size: float
-) -> np.ndarray:
+def _arrived(path: np.ndarray, starts: np.ndarray, still: np.ndarray, points: np.ndarray, size: float) -> np.ndarray:
     """The point that each particle of a path (looks, m, d) has come to, or -1."""
     point = nearest(path, points, size, NEAR)
     if not len(points):
         return point
     way = np.linalg.norm(starts - points[point], axis=1)
     closer = np.linalg.norm(path[-1] - points[point], axis=1) <= 0.5 * way
-    return np.where(still | ((stability[point] != "unstable") & closer), point, -1)
+    return np.where(still | closer, point, -1)
 
 
 def _room(points: np.ndarray, size: float) -> np.ndarray:
