@@ -51,6 +51,7 @@ class Custom(AbstractActivation):
 # Against closed forms
 
 
+@settings(max_examples=10)
 @given(
     weight=st.floats(0.3, 3.0), sign=st.sampled_from([-1.0, 1.0]), bias=st.floats(-4.0, 4.0), scale=st.floats(0.2, 5.0)
 )
@@ -206,6 +207,7 @@ def test_a_zero_that_is_looked_at_is_found_once():
 # Units, mirror images, precision
 
 
+@settings(max_examples=10)
 @given(
     activation=st.sampled_from([kn.Identity(), kn.Tanh(), kn.GrowingCosine(), kn.ReLU()]),
     w=st.sampled_from([-1.5, -0.4, 0.7, 2.0]),
