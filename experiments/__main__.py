@@ -8,9 +8,7 @@ from pathlib import Path
 
 import jax
 
-from . import figure3, figure4, figure7, figure8, growing_cosine, update_cost
-from . import dobrushin, figure3, figure4, figure7, figure8, update_cost
-from . import figure1, figure2, figure3, figure4, figure7, figure8, update_cost
+from . import dobrushin, figure1, figure2, figure3, figure4, figure7, figure8, growing_cosine, update_cost
 from .numbers import Number, table
 
 EXPERIMENTS = {

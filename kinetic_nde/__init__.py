@@ -1,16 +1,16 @@
 """Residual networks as kinetic equations: a differentiable solver for the distribution of what they compute."""
 
 from .adjoints.adjoint import CheckpointAdjoint as CheckpointAdjoint, ForwardMode as ForwardMode
-from .analysis.equilibria import SteadyStates as SteadyStates
 from .analysis.diagnose import diagnose as diagnose
 from .analysis.diagnosis import Diagnosis as Diagnosis
 from .analysis.dobrushin import dobrushin_bound as dobrushin_bound
+from .analysis.equilibria import SteadyStates as SteadyStates
 from .analysis.flow import Flow as Flow, StandardNormal as StandardNormal
-from .analysis.steady_states import steady_states as steady_states
 from .analysis.linearised import closure_error as closure_error, linearised as linearised
 from .analysis.mean_preserving_bias import mean_preserving_bias as mean_preserving_bias
 from .analysis.moments import moments as moments
 from .analysis.partial_moments import moment_rate as moment_rate, partial_moments as partial_moments
+from .analysis.steady_states import steady_states as steady_states
 from .analysis.times import time_to_energy as time_to_energy, time_to_variance as time_to_variance
 from .distributions.density import Density as Density
 from .distributions.distance import wasserstein as wasserstein
