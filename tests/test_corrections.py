@@ -1,5 +1,6 @@
 """docs/corrections.md, line by line: what is printed fails, what is corrected holds."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -55,3 +56,31 @@ def test_a_rotation_keeps_a_radial_density_that_is_no_sum_of_diracs():
     np.testing.assert_allclose(np.linalg.norm(final, axis=1), np.linalg.norm(rings, axis=1), rtol=1e-6)
     # All have moved, by the same angle: the distribution stays what it was although nothing is at rest.
     np.testing.assert_allclose(final, rings @ [[np.cos(5), np.sin(5)], [-np.sin(5), np.cos(5)]], atol=1e-6)
+
+
+def test_the_transport_equation_in_the_plane():
+    """A tanh layer, with everything different in x and y: along it the density obeys (3), not (25) as printed."""
+    net = kn.SimResNet([[-1.0, 0.4], [0.3, -0.7]], [0.5, -0.2], kn.Tanh())
+    flow = kn.Flow(kn.MeanField(net), kn.StandardNormal(2), t1=1.0)
+
+    @jax.jit
+    def density(t, x):
+        return jnp.exp(jax.vmap(eqx.tree_at(lambda flow: flow.t1, flow, t).log_prob)(x))
+
+    point, h = jnp.array([0.3, -0.4]), 1e-3
+    sides = point[None] + h * jnp.concatenate([jnp.eye(2), -jnp.eye(2), jnp.zeros((1, 2))])
+    g, v = np.asarray(density(jnp.array(1.0), sides)), np.asarray(jax.vmap(lambda x: net(0.0, x))(sides))
+    dt_g = (density(jnp.array(1.0 + h), sides)[4] - density(jnp.array(1.0 - h), sides)[4]) / (2 * h)
+    divergence = sum((g[k] * v[k, k] - g[2 + k] * v[2 + k, k]) / (2 * h) for k in (0, 1))
+    printed = sum((v[0, k] - v[2, k]) / (2 * h) for k in (0, 1))  # no g in the fluxes, and d_x twice
+    assert abs(dt_g + divergence) < 1e-5 * abs(dt_g) and abs(dt_g + printed) > 0.1 * abs(dt_g)
+
+
+def test_half_the_weight_in_the_plane_moves_the_fixed_point():
+    """Towards (1, 0) with w = -1, b = (1, 0) as in figure 6; the factor 1/2 is that of binary interactions."""
+    for factor, expected in ((1.0, [1.0, 0.0]), (0.5, [2.0, 0.0])):
+        states = kn.steady_states(
+            kn.SimResNet(-factor, [1.0, 0.0], kn.Identity()), lower=[-3.0, -3.0], upper=[3.0, 3.0]
+        )
+        np.testing.assert_allclose(states.points, [expected], atol=1e-12)
+        assert states.stable.all()
