@@ -106,6 +106,8 @@ def test_layers_solve_the_moment_equations(values):
 
 
 class Jump(eqx.Module):
+    """Nobody asks what it is at the jump itself."""
+
     low: jax.Array
 
     @property
@@ -113,7 +115,7 @@ class Jump(eqx.Module):
         return (0.9,)
 
     def __call__(self, t):
-        return jnp.where(t < 0.9, self.low, t)
+        return jnp.where(t == 0.9, jnp.nan, jnp.where(t < 0.9, self.low, t))
 
 
 def test_knots_and_a_module_that_jumps_solve_the_moment_equations():
@@ -148,21 +150,19 @@ def test_the_solver_converges_to_the_moments_at_third_order():
     values = rng.uniform(-0.7, 0.7, (5, 2, 3))
     values[:2] = values[:2, :, :1]
     nets = [identity(*(kn.PiecewiseConstant([0.0, 0.2, 0.5], each) for each in pair)) for pair in values]
-    power_sums = jax.jit(lambda density: points(density, 6).power_sums(6))
+    solved = jax.jit(lambda net, start: points(kn.solve(kn.MeanField(net), start, t1=0.8).final, 6).power_sums(6))
     fine = kn.Density.gaussian(0.5, 0.6, kn.Grid(-9.0, 9.0, 3200))
     exact = np.concatenate([kn.moments(net, fine, [0.8], 6) for net in nets])
     cells, errors = (200, 400, 800), []
     for count in cells:
         start = kn.Density.gaussian(0.5, 0.6, kn.Grid(-9.0, 9.0, count))
-        finals = [kn.solve(kn.MeanField(net), start, t1=0.8).final for net in nets]
-        computed = np.stack([power_sums(final) for final in finals])
+        computed = np.stack([solved(net, start) for net in nets])
         errors.append(np.abs(computed - exact) / (1 + np.abs(exact)))
     errors = np.array(errors)
     assert errors[-1].max() < 1e-4
     np.testing.assert_allclose(errors[..., 0], 0, atol=1e-12)
     by_net = [fitted_order(cells, errors[:, n].max(axis=1)) for n in range(len(nets))]
-    by_moment = [fitted_order(cells, errors[..., k].max(axis=1)) for k in range(2, 7)]
-    print(errors.max(axis=(1, 2)), by_net, by_moment)
+    by_moment = [fitted_order(cells, errors[..., k].max(axis=1)) for k in range(1, 7)]
     np.testing.assert_allclose(by_net, 3, atol=0.15)
     np.testing.assert_allclose(by_moment, 3, atol=0.15)
 

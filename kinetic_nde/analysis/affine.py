@@ -28,33 +28,22 @@ class Path(NamedTuple):
     mean: Float[Array, " T"]
 
 
-def affine_path(
-    net: SimResNet,
-    mean: Float[Array, ""],
-    reach: Float[Array, ""],
-    ts: Float[Array, " T"],
-    t0: Float[Array, ""] | None = None,
-) -> Path:
-    """Where dx/dt = w(t) x + b(t) has taken a distribution with this mean at t0 (0 by default) and distances up to
-    `reach` from it:
+def affine_path(net: SimResNet, mean: Float[Array, ""], reach: Float[Array, ""], ts: Float[Array, " T"]) -> Path:
+    """Where dx/dt = w(t) x + b(t) has taken a distribution with this mean at t = 0 and distances up to `reach` from it:
 
         x(t) = M(t) + E(t) (x(0) - M(0)),   E = e^Phi,   Phi(t) = int_0^t w,
         M(t) = M(0) + int_0^t e^{Phi(t) - Phi(s)} v(s, M(0)) ds = E(t) M(0) + int_0^t e^{Phi(t) - Phi(s)} b(s) ds.
 
     Exact where w and b are constant between breakpoints, else by Runge-Kutta steps of order 8 with an error below
-    1e-12. Times in any order, at least t0; NaN for others and where w and b cannot be followed. All float types agree.
+    1e-12. Times in any order, at least 0; NaN for others and where w and b cannot be followed. All float types agree.
     """
-    t0 = jnp.zeros((), ts.dtype) if t0 is None else t0
-    sound = jnp.isfinite(ts) & (ts >= t0)
-    inside = jnp.where(sound, ts, t0)
+    sound = jnp.isfinite(ts) & (ts >= 0)
+    inside = jnp.where(sound, ts, jnp.zeros_like(ts))
     knots = jnp.asarray(fields.breakpoints(net), ts.dtype)
-    times = jnp.concatenate([t0[None], jnp.clip(knots, t0, jnp.max(inside)), inside])
+    times = jnp.concatenate([jnp.zeros(1, ts.dtype), jnp.clip(knots, 0, jnp.max(inside)), inside])
     order = jnp.argsort(times)
     edges = times[order]
-    size = jax.lax.stop_gradient(jnp.maximum(jnp.abs(mean), reach))
-    size = jnp.where(size > 0, size, jnp.ones_like(size))
-    span = _exact if net.autonomous else _integrated
-    growths, shifts = jax.vmap(lambda start, stop: span(net, mean, size, start, stop))(edges[:-1], edges[1:])
+    growths, shifts = span_maps(net, mean, reach, edges[:-1], edges[1:])
 
     def compose(before: tuple[Array, Array], move: tuple[Array, Array]) -> tuple:
         after = before[0] + move[0], jnp.exp(move[0]) * before[1] + move[1]
@@ -65,12 +54,37 @@ def affine_path(
     # Each time at its own edge, so that also equal times have their own derivative.
     place = jnp.argsort(order)[-ts.size :] - 1
     log_growth, shift = log_growth[place], shift[place]
-    # Two sums for the mean: the one cancels where b = 0 and the mean goes to 0, the other where b = -w M(0) and it
-    # stays.
-    grown, stayed = jnp.exp(log_growth) * mean, jnp.broadcast_to(mean, ts.shape)
-    raw = jnp.abs(grown) + jnp.abs(shift[:, 0]) < jnp.abs(stayed) + jnp.abs(shift[:, 1])
-    path = Path(log_growth, jnp.where(raw, grown + shift[:, 0], stayed + shift[:, 1]))
+    path = Path(log_growth, moved_mean(mean, jnp.broadcast_to(mean, ts.shape), log_growth, shift))
     return jax.tree.map(lambda each: jnp.where(sound, each, jnp.nan), path)
+
+
+def span_maps(
+    net: SimResNet,
+    centre: Float[Array, ""],
+    reach: Float[Array, ""],
+    starts: Float[Array, " S"],
+    stops: Float[Array, " S"],
+) -> tuple[Float[Array, " S"], Float[Array, "S 2"]]:
+    """For each span, none of which has a breakpoint inside: Phi over it, and int e^{Phi(stop) - Phi(s)} f(s) ds for f = b
+    and for f = v(s, centre) = w centre + b. NaN where w and b cannot be followed."""
+    size = jax.lax.stop_gradient(jnp.maximum(jnp.abs(centre), reach))
+    size = jnp.where(size > 0, size, jnp.ones_like(size))
+    span = _exact if net.autonomous else _integrated
+    return jax.vmap(lambda start, stop: span(net, centre, size, start, stop))(starts, stops)
+
+
+def moved_mean(
+    centre: Float[Array, ""], mean: Float[Array, "*n"], log_growth: Float[Array, "*n"], shift: Float[Array, "*n 2"]
+) -> Float[Array, "*n"]:
+    """Where a span takes a mean, in that of two sums which loses fewer digits: E M + int b, exact where b = 0 and the mean
+    goes to 0, or c + E (M - c) + int v(c), exact where b = -w c and a mean c stays."""
+    growth = jnp.exp(log_growth)
+    # 0 and not 0 times infinity: the mean may stay while distances overflow.
+    apart = jnp.where(mean == centre, jnp.zeros_like(mean), growth * (mean - centre))
+    raw, about = growth * mean + shift[..., 0], centre + apart + shift[..., 1]
+    lost_raw = jnp.abs(growth * mean) + jnp.abs(shift[..., 0])
+    lost_about = jnp.abs(centre) + jnp.abs(apart) + jnp.abs(shift[..., 1])
+    return jnp.where(lost_raw < lost_about, raw, about)
 
 
 def rates(net: SimResNet, t: Float[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""]]:

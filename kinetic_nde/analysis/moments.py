@@ -45,7 +45,7 @@ def moments(
     breakpoints, w = 0 included; else w and b are integrated with an error below 1e-12.
 
     Works under `jit` and `vmap`; differentiable in both modes with respect to w, b, `initial` and `ts`. NaN for traced
-    times that are negative, and where w and b vary too fast to be followed; inf beyond the largest float. Raises
+    times that are negative, and where w and b vary too fast to be followed; inf or NaN beyond the largest float. Raises
     `ValueError` for another activation, more than one dimension, times that are negative or not finite, and another
     order; `TypeError` for what is no network or no distribution.
 

@@ -17,10 +17,10 @@ from ..network import field as fields
 from ..network.activations import Identity
 from ..network.parameters import Interpolated
 from ..network.simresnet import SimResNet
-from .affine import affine_path, check_identity, rates
+from .affine import check_identity, moved_mean, rates, span_maps
 
 _HORIZON = 1000.0
-_PLACES = 4096
+_SPANS = 4096
 _TOGETHER = 256  # spans that are divided in one round
 
 
@@ -116,11 +116,13 @@ def _first_time(net: SimResNet, variance: float, mean: float, level: float, unti
     if net.autonomous:
         first = _on_constants(net, variance, mean, level, knots)
     else:
-        last = min(end, knots[-1]) if decided else end
-        ts = np.sort(np.append(last * (np.arange(_PLACES) / (_PLACES - 1)) ** 2, np.minimum(knots, last)))
-        first = _searched(net, variance, mean, level, ts, np.ones(ts.size - 1, bool))
+        last = knots[-1] if decided else end
+        count = _SPANS * (1 + 2 * knots.size // _SPANS) - knots.size
+        ts = np.sort(np.append(last * (np.arange(count + 1) / count) ** 2, np.minimum(knots, last)))
+        first = _searched(net, mean, level, ts[None], np.array([variance]), np.array([mean]))
         if decided and math.isinf(first):
-            v, m, w, b = (each[-1] for each in _states(net, variance, mean, 0.0, *_ends(ts)))
+            end_state = _followed_from(net, mean, ts[None], np.array([variance]), np.array([mean]))[1]
+            v, m, w, b = (float(each[-1]) for each in end_state)
             first = last + _on_constants(SimResNet(w, b, net.activation), v, m, level, np.zeros(1))
     return first if first <= end else math.inf
 
@@ -141,8 +143,8 @@ def _on_constants(net: SimResNet, variance: float, mean: float, level: float, ed
     w M + b, are linear: V + M^2 = level is A y^2 + 2 B y + C = 0 with A = V w^2 + a^2, B = V w + M a, C = V + M^2 - level
     and the discriminant B^2 - A C = A level - V b^2.
     """
-    middles = edges + 0.5 * np.diff(edges, append=edges[-1] + 2.0)
-    v, m, w, b = _states(net, variance, mean, 0.0, edges, middles)
+    ends = np.append(edges, edges[-1] + 1.0)
+    v, m, w, b = _followed_from(net, mean, ends[None], np.array([variance]), np.array([mean]))[0]
     with np.errstate(all="ignore"):
         a = w * m + b
         square, half, rest = v * w**2 + a**2, v * w + m * a, _energy(v, m) - level
@@ -159,66 +161,76 @@ def _on_constants(net: SimResNet, variance: float, mean: float, level: float, ed
     return float(times[0]) if times.size else math.inf
 
 
-def _searched(net: SimResNet, variance: float, mean: float, level: float, ts: np.ndarray, within: np.ndarray) -> float:
-    """The first time in those of the spans between `ts` that count, V and M being those at the first of `ts`.
+def _searched(net: SimResNet, centre: float, level: float, ts: np.ndarray, v: np.ndarray, m: np.ndarray) -> float:
+    """The first time in intervals, each of which is divided by a row of `ts` and starts with V and M.
 
-    Spans that may hold it are divided, as many places in all as there were, until they are next to nothing: one compiled
-    program serves for all rounds, where a root finder would need one for single times.
+    The spans between `ts` that may hold it are divided in their turn, into as many in all, until they are next to
+    nothing: one compiled program serves for all rounds, where a root finder would need one for single times.
     """
-    v, m, w, b = _states(net, variance, mean, ts[0], *_ends(ts))
+    before, after = _followed_from(net, centre, ts, v, m)
+    left, right, falling, rising = _energy(*before[:2]), _energy(*after[:2]), _slope(*before), _slope(*after)
+    starts, stops = ts[:, :-1].ravel(), ts[:, 1:].ravel()
     with np.errstate(all="ignore"):
-        energy = _energy(v, m)
-        (left, right), (falling, rising) = (each.reshape(2, -1) for each in (energy, 2 * (w * energy + b * m)))
         # Where the tangents at both ends meet: a convex dip is not deeper.
-        deepest = left + falling * (right - left - rising * np.diff(ts)) / (falling - rising)
-    lost, reached = np.isnan(right), within & (right <= level)
-    spans = np.flatnonzero(lost | reached | (within & (falling < 0) & (rising > 0) & (deepest <= level)))
-    for chunk in np.array_split(spans, np.arange(_TOGETHER, spans.size, _TOGETHER)) if spans.size else []:
-        starts, stops = ts[chunk], ts[chunk + 1]
+        deepest = left + falling * (right - left - rising * (stops - starts)) / (falling - rising)
+    lost, reached = np.isnan(right), right <= level
+    spans = np.flatnonzero(lost | reached | ((falling < 0) & (rising > 0) & (deepest <= level)))
+    for k in range(0, spans.size, _TOGETHER):
+        chunk = spans[k : k + _TOGETHER]
         if np.any(lost[chunk]):
-            k = np.argmax(lost[chunk])
+            k = chunk[np.argmax(lost[chunk])]
             raise RuntimeError(
                 f"w and b vary too fast to be followed from t = {starts[k]:.6g} to {stops[k]:.6g}: (a) give an earlier "
                 "`until`, or (b) evaluate both there and see whether they are finite"
             )
-        if np.max(stops - starts) <= 8 * np.finfo(float).eps * stops[-1]:
-            first = float(np.min(stops[reached[chunk]], initial=math.inf))
-        else:
-            first = _searched(net, float(v[chunk[0]]), float(m[chunk[0]]), level, *_divided(starts, stops, ts.size))
+        first = math.inf
+        if np.max(stops[chunk] - starts[chunk]) > 8 * np.finfo(float).eps * stops[chunk[-1]]:
+            # Of as many rows as a power of two, which divides the number of spans.
+            rows = np.pad(chunk, (0, (1 << (chunk.size - 1).bit_length()) - chunk.size), mode="edge")
+            inside = np.linspace(starts[rows], stops[rows], starts.size // rows.size + 1, axis=1)
+            first = _searched(net, centre, level, inside, before[0][rows], before[1][rows])
+        # Also where a nearer look has lost it to rounding.
+        first = min(first, float(np.min(stops[chunk][reached[chunk]], initial=math.inf)))
         if math.isfinite(first):
             return first
     return math.inf
 
 
-def _ends(ts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The starts of all spans between `ts`, then their ends, and the middle of the span for each: at a jump both sides
-    count."""
-    return np.concatenate([ts[:-1], ts[1:]]), np.tile(0.5 * (ts[:-1] + ts[1:]), 2)
-
-
-def _divided(starts: np.ndarray, stops: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """`count` times, as many in each of some spans, and which of the spans between them are parts of those."""
-    each = count // starts.size
-    ts = np.append(np.linspace(starts, stops, each, axis=1).ravel(), np.full(count - each * starts.size, stops[-1]))
-    within = np.arange(count - 1) % each != each - 1
-    return ts, within
-
-
-def _states(
-    net: SimResNet, variance: float, mean: float, t0: float, ts: np.ndarray, middles: np.ndarray
-) -> tuple[np.ndarray, ...]:
-    """V, M, w and b at times (T,), followed from t0; w and b as they are on the pieces that hold `middles`."""
-    values = cast((float(variance), float(mean), float(t0), ts, middles), default_float())
-    return tuple(np.asarray(each, float) for each in _followed(net, *values))
+def _followed_from(
+    net: SimResNet, centre: float, ts: np.ndarray, v: np.ndarray, m: np.ndarray
+) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+    """V, M, w and b at the start and at the end of each span of the rows of `ts`, row after row, when each row starts with
+    its V and M: at a jump both sides count."""
+    spans = ts.shape[1] - 1
+    fresh = np.arange(ts.shape[0] * spans) % spans == 0
+    numbers = (centre, ts[:, :-1].ravel(), ts[:, 1:].ravel(), np.repeat(v, spans), np.repeat(m, spans))
+    before, after = _followed(net, jnp.asarray(fresh), [jnp.asarray(each, default_float()) for each in numbers])
+    return tuple(np.asarray(each, float) for each in before), tuple(np.asarray(each, float) for each in after)
 
 
 @eqx.filter_jit
-def _followed(net: SimResNet, variance: Array, mean: Array, t0: Array, ts: Array, middles: Array) -> tuple:
-    path = affine_path(net, mean, jnp.sqrt(variance), ts, t0)
-    w, b = jax.vmap(lambda t, middle: rates(fields.frozen(net, middle), t))(ts, middles)
-    return variance * jnp.exp(2 * path.log_growth), path.mean, w, b
+def _followed(net: SimResNet, fresh: Array, numbers: list[Array]) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    centre, starts, stops, v, m = numbers
+    maps = span_maps(net, centre, jnp.sqrt(jnp.max(v)), starts, stops)
+
+    def follow(state: tuple[Array, Array], span: tuple) -> tuple:
+        log_growth, shift, *given, new = span
+        v, m = (jnp.where(new, own, carried) for own, carried in zip(given, state, strict=True))
+        after = v * jnp.exp(2 * log_growth), moved_mean(centre, m, log_growth, shift)
+        return after, ((v, m), after)
+
+    _, (before, after) = jax.lax.scan(follow, (v[0], m[0]), (*maps, v, m, fresh))
+    at = jax.vmap(lambda t, start, stop: rates(fields.frozen(net, 0.5 * (start + stop)), t))
+    return (*before, *at(starts, starts, stops)), (*after, *at(stops, starts, stops))
 
 
 def _energy(v: np.ndarray, m: np.ndarray) -> np.ndarray:
     # A mean that is lost in the overflow of the variance does not matter.
-    return np.where(np.isinf(v), v, v + m**2)
+    with np.errstate(all="ignore"):
+        return np.where(np.isinf(v), v, v + m**2)
+
+
+def _slope(v: np.ndarray, m: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """d (V + M^2) / dt."""
+    with np.errstate(all="ignore"):
+        return 2 * (w * _energy(v, m) + b * m)
