@@ -154,11 +154,14 @@ def _numbers(rows: list[Row], races: list[Race], spread: float, tolerance: float
             f"{size} measurements: update by all particles ({sources}), ms": Number(particles),
         }
     points = crossings(rows)
-    numbers |= {
-        "crossing, measurements, median of the runs": Number(float(np.median(points))),
-        "crossing, smallest": Number(float(np.min(points))),
-        "crossing, largest": Number(float(np.max(points))),
-    }
+    numbers["runs with a crossing between the sizes"] = Number(int(np.isfinite(points).sum()))
+    # Two sizes on a busy machine may have none between them, which is not a number out of tolerance.
+    if np.all(np.isfinite(points)):
+        numbers |= {
+            "crossing, measurements, median of the runs": Number(float(np.median(points))),
+            "crossing, smallest": Number(float(np.min(points))),
+            "crossing, largest": Number(float(np.max(points))),
+        }
     for field in Race._fields:
         values = np.array([getattr(each, field) for each in races], float)
         seconds = field in ("mean_field", "batch")
