@@ -1,9 +1,21 @@
 """How the tests run. At the root, because the docstrings of the package are tests too."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
 # Before anything imports matplotlib; notebooks and subprocesses inherit it.
 os.environ["MPLBACKEND"] = "Agg"
+
+# Most of the time goes into compiling. What one worker, notebook or subprocess has compiled the others read: they inherit
+# the folder of the process that started them, which made it for this session alone and removes it.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    _compiled = tempfile.mkdtemp(prefix="kinetic-nde-")
+    atexit.register(shutil.rmtree, _compiled, ignore_errors=True)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _compiled
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 import jax
 from hypothesis import settings
