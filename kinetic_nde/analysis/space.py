@@ -1,5 +1,6 @@
 """Steady states in several dimensions, and the particles that come to each of them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from .settling import NEAR, follow, nearest
 
 # More samples than these are not followed: the standard error is 0.005 at most.
 _FOLLOWED = 10_000
+# How often the box of tightly packed data is doubled until it holds a point, and the points after which that ends.
+_DOUBLINGS, _ENOUGH = 40, 1000
 # The part of the way to the next point within which what stands still does so at a point and not beside it.
 _AT = 1e-5
 
@@ -44,11 +47,14 @@ def states_in_space(net: SimResNet, initial: Any, box: Box, rounding: float) -> 
         samples = np.random.default_rng(0).permutation(samples)[:_FOLLOWED]
     # Points outside a box that was given take mass too, and a box that was not is known when all has come to rest.
     around = _around(box)
+    if rank == d and not all(box.given):
+        around = _reaching(states, around)
     nearby = states(around)
     settled = follow(net, samples, around.lower, around.upper, nearby.points, nearby.stability)
     if settled.failure:
         notes.append(f"the particles could not be followed to the end: {settled.failure}")
-    box = box.widened(_beyond(settled.places[settled.still], box))
+    reached = nearby.points[np.unique(settled.point[settled.point >= 0])]
+    box = box.widened(np.concatenate([reached, _beyond(settled.places[settled.still], box)]))
     everything = states(_around(box))
     inside = box.holds(everything.points)
     # On a line of steady states one can stand still beside a point, else only at one.
@@ -66,6 +72,20 @@ def states_in_space(net: SimResNet, initial: Any, box: Box, rounding: float) -> 
         np.array([escaping]),
         float(((point < 0) & ~lost & ~rests).mean()),
     )
+
+
+def _reaching(states: Callable[[Box], SteadyStates], box: Box) -> Box:
+    """The box, or the first of twice its size, four times and so on that holds a point which may attract."""
+    wider = box
+    for _ in range(_DOUBLINGS):
+        found = states(wider)
+        if np.any(found.stability != "unstable"):
+            return wider
+        if len(found) > _ENOUGH:
+            break
+        half = 0.5 * (wider.upper - wider.lower)
+        wider = wider._replace(lower=wider.lower - half, upper=wider.upper + half)
+    return box
 
 
 def _beyond(places: np.ndarray, box: Box) -> np.ndarray:

@@ -215,11 +215,12 @@ def _predict(
     column: Annotated[str | None, typer.Option(metavar="C", help="Its column with the measurements.")] = None,
     lower: Annotated[
         float | None,
-        typer.Option(metavar="X", help="Where to begin to look. Default: a little below the measurements."),
+        typer.Option(
+            metavar="X",
+            help="Where to begin to look. Default: the smallest measurement, or as far down as some go; else |W x + B| = 6.",
+        ),
     ] = None,
-    upper: Annotated[
-        float | None, typer.Option(metavar="X", help="Where to end. Default: a little above the measurements.")
-    ] = None,
+    upper: Annotated[float | None, typer.Option(metavar="X", help="Where to end. Default: accordingly.")] = None,
     share: Annotated[
         float,
         typer.Option(metavar="P", help="Of the variance: when it is down to that (identity, with measurements)."),

@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from .._values import known
-from .quantiles import root
+from .quantiles import nonzero, root
 
 # Pairs in a matching. So many take seconds, twice as many a minute.
 _MOST = 2000
@@ -70,6 +70,5 @@ def _lengths(z: Float[Array, "pairs d"]) -> Float[Array, " pairs"]:
 def _mean_distance(x: Float[Array, "pairs d"], y: Float[Array, "pairs d"], order: float) -> Float[Array, ""]:
     """(mean of |x_i - y_i|^p)^(1/p), without overflow of the powers."""
     lengths = _lengths(x - y)
-    largest = jax.lax.stop_gradient(jnp.max(lengths))
-    unit = jnp.where(largest == 0, jnp.ones_like(largest), largest)
+    unit = nonzero(jnp.max(lengths))
     return unit * root(jnp.mean((lengths / unit) ** order), order)

@@ -8,7 +8,7 @@ from .._values import as_count, common_float
 from .assignment import matched
 from .density import Density
 from .ensemble import Ensemble
-from .quantiles import cost, root
+from .quantiles import distance
 from .sliced import sliced
 
 
@@ -59,6 +59,8 @@ def wasserstein(
     for each in (p, q):
         if not isinstance(each, Density | Ensemble):
             raise TypeError(f"wasserstein is between densities and ensembles, not {type(each).__name__}")
+    if not isinstance(order, int | float):
+        raise TypeError(f"the order of a Wasserstein distance is a number and static, not {type(order).__name__}")
     power = float(order)
     if not 1 <= power < math.inf:
         raise ValueError(f"the order of a Wasserstein distance is a finite number of at least 1, got {order}")
@@ -75,7 +77,7 @@ def wasserstein(
     if isinstance(p, Density) or isinstance(q, Density) or dimension == 1:
         if projections is not None:
             raise ValueError("in one dimension the distance is exact at any size: leave out projections and key")
-        return root(cost(p, q, power), power)
+        return distance(p, q, power)
     dtype = common_float(p, q)
     x, y = p.samples.astype(dtype), q.samples.astype(dtype)
     if projections is None:

@@ -17,15 +17,34 @@ _PARTS = 8
 
 
 @functools.partial(jax.jit, static_argnums=2)
-def cost(p: Density | Ensemble, q: Density | Ensemble, order: float) -> Float[Array, ""]:
-    """W_p^p in one dimension, the integral over the merged pieces of the two quantile functions."""
+def distance(p: Density | Ensemble, q: Density | Ensemble, order: float) -> Float[Array, ""]:
+    """W_p in one dimension, the integral over the merged pieces of the two quantile functions."""
+    lengths, starts, ends = _differences(p, q)
+    # In units of the largest: powers of what is left neither overflow nor vanish.
+    unit = nonzero(jnp.maximum(jnp.max(jnp.abs(starts)), jnp.max(jnp.abs(ends))))
+    return unit * root(jnp.sum(lengths * _mean_power(starts / unit, ends / unit, order)), order)
+
+
+def cost(p: Density | Ensemble, q: Density | Ensemble, order: float, unit: Float[Array, ""]) -> Float[Array, ""]:
+    """(W_p / unit)^p, with a unit for the differences of x."""
+    lengths, starts, ends = _differences(p, q)
+    return jnp.sum(lengths * _mean_power(starts / unit, ends / unit, order))
+
+
+def nonzero(size: Float[Array, ""]) -> Float[Array, ""]:
+    """`size` as a unit, a constant for differentiation: 1 in the place of 0."""
+    return jax.lax.stop_gradient(jnp.where(size == 0, jnp.ones_like(size), size))
+
+
+def _differences(p: Density | Ensemble, q: Density | Ensemble) -> tuple[Array, Array, Array]:
+    """The merged pieces of the two quantile functions: how long they are, and the difference at both ends of each."""
     dtype = common_float(p, q)
     first, second = _pieces(p, dtype), _pieces(q, dtype)
     knots = jnp.sort(jnp.concatenate([first[0], second[0]]))
     left, right = knots[:-1], knots[1:]
     a = _evaluate(first, left, right)
     b = _evaluate(second, left, right)
-    return jnp.sum((right - left) * _mean_power(a[0] - b[0], a[1] - b[1], order))
+    return right - left, a[0] - b[0], a[1] - b[1]
 
 
 def root(power: Float[Array, ""], order: float) -> Float[Array, ""]:

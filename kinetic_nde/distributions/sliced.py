@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .ensemble import Ensemble
-from .quantiles import cost, root
+from .quantiles import cost, nonzero, root
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3))
@@ -17,11 +17,13 @@ def sliced(
 ) -> Float[Array, ""]:
     """SW_p, the mean over directions as a sum over W_p^p of what the samples are when seen along each."""
 
+    unit = nonzero(jnp.max(jnp.abs(x - y[:1])) + jnp.max(jnp.abs(y - y[:1])))
+
     def seen(direction: Float[Array, " d"]) -> Float[Array, ""]:
-        return cost(Ensemble(x @ direction), Ensemble(y @ direction), order)
+        return cost(Ensemble(x @ direction), Ensemble(y @ direction), order, unit)
 
     # One direction after the other: all at once would take the memory of `projections` ensembles.
-    return root(jnp.mean(jax.lax.map(seen, directions(key, projections, x.shape[1], x.dtype))), order)
+    return unit * root(jnp.mean(jax.lax.map(seen, directions(key, projections, x.shape[1], x.dtype))), order)
 
 
 def directions(key: PRNGKeyArray, projections: int, d: int, dtype: np.dtype) -> Float[Array, "projections d"]:
