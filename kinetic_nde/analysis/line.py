@@ -140,7 +140,8 @@ def _shares(zeros: np.ndarray, initial: Density | Ensemble) -> tuple[np.ndarray,
     if isinstance(initial, Density):
         # In blocks, so that the number of zeros does not compile anew.
         places = np.resize(zeros, 64 * (1 + zeros.size // 64)) if zeros.size else np.zeros(0)
-        below = np.asarray(initial.cdf(places), dtype=float)[: zeros.size]
+        # Sums of averages end at 1 to rounding only, and no mass is negative.
+        below = np.minimum(np.asarray(initial.cdf(places), dtype=float)[: zeros.size], 1.0)
         return np.diff(below, prepend=0.0, append=1.0), np.zeros(zeros.size)
     samples = np.asarray(initial.samples, dtype=float).reshape(-1)
     after, at = np.searchsorted(zeros, samples), np.full(samples.size, -1)
