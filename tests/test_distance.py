@@ -110,3 +110,10 @@ def test_bad_input():
         kn.wasserstein(kn.Ensemble([0.0]), kn.Ensemble([1.0]), order=np.inf)
     with pytest.raises(TypeError):
         kn.wasserstein([0.0], kn.Ensemble([1.0]))
+
+
+@pytest.mark.parametrize(("order", "size"), [(20, 100.0), (2, 1e-23), (2, 1e25)])
+def test_powers_of_distances_neither_overflow_nor_vanish(order, size):
+    p, q = kn.Ensemble(np.zeros(2, np.float32)), kn.Ensemble(np.full(2, size, np.float32))
+    np.testing.assert_allclose(kn.wasserstein(p, q, order), np.float32(size), rtol=1e-5)
+    np.testing.assert_allclose(jax.grad(lambda x: kn.wasserstein(p, kn.Ensemble(x), order))(q.samples), 0.5, rtol=1e-5)

@@ -180,3 +180,11 @@ def test_bad_input():
         kn.dobrushin_bound(kn.MeanField(net), 1.0, 1.0)
     with pytest.raises(ValueError, match="weight is not finite"):
         bound(lambda t: jnp.log(t - 1), 2.0)
+
+
+@pytest.mark.parametrize("k", [5, 50, 200])
+def test_a_weight_that_changes_its_sign_often(k):
+    net = kn.SimResNet(lambda s: jnp.sin(k * s), 0.0, kn.Identity())
+    full, rest = divmod(k * 10.0, np.pi)
+    exponent = (2 * full + 1 - np.cos(rest)) / k
+    np.testing.assert_allclose(kn.dobrushin_bound(net, 10.0, 1.0), np.exp(exponent), rtol=1e-10)

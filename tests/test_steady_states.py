@@ -249,3 +249,10 @@ def test_single_precision():
     states = kn.steady_states(narrow, kn.Ensemble(np.float32([2.5, 4.0, 7.0])), lower=2.0, upper=8.0)
     np.testing.assert_allclose(states.points, [2.0, 5.0, 8.0], rtol=1e-6)
     np.testing.assert_allclose(states.masses, [2 / 3, 0.0, 1 / 3])
+
+
+def test_a_table_of_many_points_lists_those_that_take_most():
+    found = kn.steady_states(kn.SimResNet(10.0, 0.0, kn.GrowingCosine()), kn.Ensemble([0.1, 5.0, 5.01, 9.9]))
+    lines = str(found).splitlines()
+    assert len(found) > 24 and f"... and {len(found) - 24} more" in lines
+    assert sum(" 0.5 " in f"{line} " for line in lines) == 1 and len(lines) < 32

@@ -272,3 +272,20 @@ def test_the_table(cosine):
     assert len(lines) == 2 + len(states)
     spiral = str(kn.steady_states(kn.SimResNet(SPIRAL, 0.0, kn.Tanh()), lower=-1.0, upper=1.0))
     assert spiral.splitlines()[2].split() == ["(0,", "0)", "undecided", "0+1.414i,", "0-1.414i"]
+
+
+@pytest.mark.parametrize(
+    ("weight", "bias", "std"), [(-1.0, [5.0, 5.0], 1e-3), (-1.0, [1e6, 2e6], 1.0), (-1e-3, [1.0, 0.0], 1.0)]
+)
+def test_what_attracts_far_from_packed_data_is_found(weight, bias, std):
+    samples = kn.Ensemble(std * np.random.default_rng(0).normal(size=(50, 2)))
+    found = kn.steady_states(kn.SimResNet(weight, bias, kn.Identity()), samples)
+    np.testing.assert_allclose(found.points, [-np.array(bias) / weight], rtol=1e-12)
+    assert found.stable.all() and found.masses.tolist() == [1.0]
+
+
+def test_nothing_attracts_and_the_box_is_that_of_the_data():
+    samples = kn.Ensemble(np.random.default_rng(0).normal(size=(50, 2)))
+    found = kn.steady_states(kn.SimResNet(np.eye(2), [1.0, 0.0], kn.Identity()), samples)
+    assert found.stability.tolist() == ["unstable"] and found.escaping.tolist() == [1.0]
+    assert found.upper.max() < 10

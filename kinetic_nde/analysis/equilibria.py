@@ -6,10 +6,12 @@ from typing import Any
 import equinox as eqx
 import numpy as np
 
+_LISTED = 24  # points in the table
+
 
 class SteadyStates(eqx.Module):
     """The steady states that `steady_states` found, n points in d dimensions, in NumPy arrays. It prints itself as a
-    table.
+    table, of up to 24 points.
 
     - `points`: (n,) in d = 1, increasing, else (n, d).
     - `stability` (n,): "stable" attracts from all sides, "unstable" lets what is near it go, "semi-stable" (d = 1) attracts
@@ -88,11 +90,18 @@ class SteadyStates(eqx.Module):
             reach = [f"{low:.6g} to {high:.6g}" if low < high else "-" for low, high in self.basins + 0.0]
             columns.append(["of those between", *reach])
         if len(self):
+            if len(self) > _LISTED:
+                # Those that most comes to, else the first ones; all are in the arrays.
+                weights = np.zeros(len(self)) if self.masses is None else self.masses
+                listed = np.sort(np.argsort(-weights, kind="stable")[:_LISTED])
+                columns = [[column[0], *(column[1 + k] for k in listed)] for column in columns]
             widths = [max(map(len, column)) for column in columns]
             rows = zip(*columns, strict=True)
             lines += [
                 "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
             ]
+        if len(self) > _LISTED:
+            lines.append(f"... and {len(self) - _LISTED} more")
         lines += [f"also: {each}" for each in self.continua]
         names = ("leaves below", "leaves above") if self.basins is not None else ("leaves the box",)
         if self.masses is not None and self.escaping is not None:

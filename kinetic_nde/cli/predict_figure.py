@@ -16,9 +16,9 @@ _MARKS = {
     "stable": ("o", COLOURS[0]),
     "unstable": ("o", "white"),
     "semi-stable": ("D", "0.7"),
-    "undecided": ("s", "0.7"),
 }
 _AIR = 0.08  # of the box, on either side
+_ARROWS = 24  # zeros between which there is room for arrows
 _LABELLED = 6  # clusters whose mass is written beside them
 
 
@@ -37,25 +37,31 @@ def draw(found: Prediction, column: str) -> Figure:
 
 
 def _drawn(found: Prediction) -> tuple[float, float]:
-    """The box and some air: points at its ends are to be seen."""
+    """The box, the measurements and some air: points at the ends are to be seen."""
     low, high = found.box
+    if found.values is not None:
+        low, high = min(low, float(np.min(found.values))), max(high, float(np.max(found.values)))
     air = _AIR * (high - low)
     return low - air, high + air
 
 
 def _velocity(ax: Axes, found: Prediction, column: str) -> None:
-    x = np.linspace(*_drawn(found), 801)
+    low, high = _drawn(found)
+    zeros = np.clip(found.states.points, low, high)
+    # Enough of them between two zeros, however many there are.
+    x = np.unique(np.linspace(low, high, max(801, 16 * (zeros.size + 1))))
     v = np.asarray(found.net(0.0, jnp.asarray(x)))
     ax.axhline(0.0, color="0.6", linewidth=0.6)
     ax.plot(x, v, color="black")
-    # Which way the data go.
-    for low, high in zip(x[:-1:100], x[100::100], strict=True):
-        middle = 0.5 * (low + high)
+    # Which way the data go between two zeros.
+    ends = np.array([low, *zeros, high])
+    for middle in 0.5 * (ends[1:] + ends[:-1]) if zeros.size <= _ARROWS else []:
         speed = float(np.interp(middle, x, v))
-        if abs(speed) > 1e-3 * np.max(np.abs(v)):
-            reach = np.sign(speed) * 0.012 * (x[-1] - x[0])
+        if speed:
+            reach = np.sign(speed) * 0.012 * (high - low)
             look = {"arrowstyle": "-|>", "color": "0.4", "linewidth": 0.8, "mutation_scale": 7}
             ax.annotate("", (middle + reach, 0.0), (middle - reach, 0.0), arrowprops=look)
+    size = 4.5 if zeros.size <= _ARROWS else 1.5
     for name, (marker, colour) in _MARKS.items():
         points = found.states.points[found.states.stability == name]
         if points.size:
@@ -63,7 +69,7 @@ def _velocity(ax: Axes, found: Prediction, column: str) -> None:
                 points,
                 np.zeros(points.size),
                 marker,
-                ms=4.5,
+                ms=size,
                 color=colour,
                 markeredgecolor="black",
                 label=name,
@@ -90,6 +96,14 @@ def _clusters(ax: Axes, found: Prediction, values: np.ndarray, column: str) -> N
             other.annotate(f"{mass:.3g}", (point, mass), (0, 3), textcoords="offset points", fontsize=7, ha="center")
         other.set_ylim(0.0, 1.15)
         other.set_ylabel("mass that comes there", color=COLOURS[1])
+    elsewhere = {
+        "rests where v = 0": states.resting,
+        "leaves below": None if states.escaping is None else states.escaping[0],
+        "leaves above": None if states.escaping is None else states.escaping[1],
+    }
+    told = [f"{name}: {mass:.3g}" for name, mass in elsewhere.items() if mass]
+    if told:
+        ax.set_title("\n".join(told), loc="right", fontsize=7)
     ax.set_xlim(*_drawn(found))
     look = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.1}
     ax.legend(list(handles.values()), list(handles), **look)

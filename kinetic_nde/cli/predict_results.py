@@ -89,9 +89,11 @@ def summary(found: Prediction, options: Options, source: Source | None = None) -
         left_out = f", {source.dropped} without a value left out" if source.dropped else ""
         lines.append(f"data       {counted(found.values.size)} of {source.column} in {source.file}{left_out}")
     lines += str(found.states).splitlines()
-    for point, rate in zip(found.states.points, found.states.eigenvalues, strict=True):
-        if rate < 0:
-            lines.append(f"near {point + 0.0:.6g} half of the way is done every {math.log(2) / -rate:.4g} of time")
+    attracting = -found.states.eigenvalues[found.states.eigenvalues < 0]
+    if attracting.size:
+        slow, fast = (f"{math.log(2) / rate:.4g}" for rate in (attracting.min(), attracting.max()))
+        times = slow if slow == fast else f"{fast} to {slow}"
+        lines.append(f"speed      half of the way to a stable point takes {times} of time, close to it")
     if math.isfinite(found.growth):
         lines.append(f"certain    distances between distributions grow like exp({found.growth:.4g} t) at most")
     if found.course is not None:

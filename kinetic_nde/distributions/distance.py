@@ -1,6 +1,7 @@
 """Distances between distributions."""
 
 import math
+import numbers
 
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -59,7 +60,7 @@ def wasserstein(
     for each in (p, q):
         if not isinstance(each, Density | Ensemble):
             raise TypeError(f"wasserstein is between densities and ensembles, not {type(each).__name__}")
-    if not isinstance(order, int | float):
+    if not isinstance(order, numbers.Real):
         raise TypeError(f"the order of a Wasserstein distance is a number and static, not {type(order).__name__}")
     power = float(order)
     if not 1 <= power < math.inf:
