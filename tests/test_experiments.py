@@ -40,8 +40,13 @@ def quick(tmp_path_factory):
     """The exit code, the folder and what was printed by one quick run of all experiments."""
     out = tmp_path_factory.mktemp("experiments") / "new" / "results"
     printed, open_before = io.StringIO(), plt.get_fignums()
-    with redirect_stdout(printed):
-        code = program.run(["--quick", "--out", str(out)])
+    # Most of the time goes into compiling, a sixth of it into faster programs than such small ones need.
+    jax.config.update("jax_disable_most_optimizations", True)
+    try:
+        with redirect_stdout(printed):
+            code = program.run(["--quick", "--out", str(out)])
+    finally:
+        jax.config.update("jax_disable_most_optimizations", False)
     assert plt.get_fignums() == open_before
     return code, out, printed.getvalue()
 
@@ -227,7 +232,7 @@ def test_what_an_update_would_take_too_long_for_is_extrapolated(monkeypatch):
     monkeypatch.setattr(
         update_cost.updates, "measurements", lambda size, seed: size_of.insert(0, size) or real(min(size, 100), seed)
     )
-    found = list(update_cost._rows((100, 1000, 10_000), 2, 1, 50, updates.loss(50)))
+    found = list(update_cost._rows((100, 1000, 10_000), 2, 1, 100, updates.loss(100)))
     assert [row.source for row in found] == [
         "measured",
         "measured",
@@ -241,10 +246,11 @@ def test_what_an_update_would_take_too_long_for_is_extrapolated(monkeypatch):
 
 
 def test_chunks_of_particles_give_the_update_of_all():
-    loss, samples = updates.loss(50), updates.measurements(500, 0)
+    # As many cells and measurements as in the quick run, which has compiled the update of all.
+    loss, samples = updates.loss(update_cost.QUICK["cells"]), updates.measurements(update_cost.QUICK["sizes"][0], 0)
     (together, value), (chunks, other) = (
         updates.update(updates.start(), kn.Ensemble(samples), loss),
-        updates.update_in_chunks(updates.start(), samples, loss, 200),
+        updates.update_in_chunks(updates.start(), samples, loss, 40),
     )
     np.testing.assert_allclose(other, value, rtol=1e-6)
     np.testing.assert_allclose(jax.tree.leaves(chunks.optimizer), jax.tree.leaves(together.optimizer), rtol=1e-5)
