@@ -17,6 +17,10 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
+# What is compiled here runs for milliseconds: to optimise it takes longer. XLA fuses and orders as it always does, only LLVM
+# is told not to try; the experiments and benchmarks run by themselves are compiled as a user's programs are.
+os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {os.environ.get('XLA_FLAGS', '')}"
+
 import jax
 from hypothesis import settings
 from jaxtyping import install_import_hook
