@@ -19,6 +19,7 @@ from ..network.parameters import Interpolated
 from ..network.simresnet import SimResNet
 from .affine import check_identity, moved_mean, rates, span_maps
 
+_SOON = 1.0, 30.0
 _HORIZON = 1000.0
 _SPANS = 4096
 _TOGETHER = 256  # spans that are divided in one round
@@ -41,7 +42,7 @@ def time_to_variance(
 
     Exact for constants and layers. Else the first crossing is bracketed between 4096 places in [0, until], denser
     towards 0, and between two of them also if the slopes say that there is a minimum; a dip that is narrower than that
-    is overlooked. Works on known values, outside `jit`, `vmap` and `grad`.
+    is overlooked, and so may be a minimum that only just touches the level. Works on known values, outside `jit`, `vmap` and `grad`.
 
     Raises `ValueError` for a negative level, another activation, more than one dimension, an infinite variance and traced
     values; `TypeError` for what is no network or no distribution; `RuntimeError` if w varies too fast to be followed.
@@ -118,8 +119,12 @@ def _first_time(net: SimResNet, variance: float, mean: float, level: float, unti
     else:
         last = knots[-1] if decided else end
         count = _SPANS * (1 + 2 * knots.size // _SPANS) - knots.size
-        ts = np.sort(np.append(last * (np.arange(count + 1) / count) ** 2, np.minimum(knots, last)))
-        first = _searched(net, mean, level, ts[None], np.array([variance]), np.array([mean]))
+        # What happens soon is found before all the time until the end has been followed.
+        for reach in [each for each in _SOON if each < last] + [last]:
+            ts = np.sort(np.append(reach * (np.arange(count + 1) / count) ** 2, np.minimum(knots, reach)))
+            first = _searched(net, mean, level, ts[None], np.array([variance]), np.array([mean]))
+            if math.isfinite(first):
+                break
         if decided and math.isinf(first):
             end_state = _followed_from(net, mean, ts[None], np.array([variance]), np.array([mean]))[1]
             v, m, w, b = (float(each[-1]) for each in end_state)
