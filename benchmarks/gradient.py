@@ -1,6 +1,6 @@
 """python -m benchmarks.gradient [--quick] [--out DIR]: value and gradient of a loss, measured against one forward solve.
 
-Writes `gradient.md` with all tables and `gradient.png`. Ten minutes, most of them in the compiler; with `--quick` seconds, for the machinery only: the
+Writes `gradient.md` with all tables and `gradient.png`. Six minutes, most of them in the compiler; with `--quick` seconds, for the machinery only: the
 numbers mean nothing.
 """
 
