@@ -120,6 +120,7 @@ def _first_time(net: SimResNet, variance: float, mean: float, level: float, unti
         last = knots[-1] if decided else end
         count = _SPANS * (1 + 2 * knots.size // _SPANS) - knots.size
         # What happens soon is found before all the time until the end has been followed.
+        first, ts = math.inf, np.zeros(1)
         for reach in [each for each in _SOON if each < last] + [last]:
             ts = np.sort(np.append(reach * (np.arange(count + 1) / count) ** 2, np.minimum(knots, reach)))
             first = _searched(net, mean, level, ts[None], np.array([variance]), np.array([mean]))
