@@ -16,11 +16,8 @@ from .numbers import Number, conservation
 
 QUICK = {"cells": 200}
 
-MEAN, STD, REACH = (
-    1.0,
-    1.0,
-    6.0,
-)  # the grid ends 6 standard deviations from the mean, beyond which there is 2e-9 of the mass
+# The grid ends 6 standard deviations from the mean, beyond which there is 2e-9 of the mass.
+MEAN, STD, REACH = 1.0, 1.0, 6.0
 WEIGHT, T1 = -1.0, 3.0
 NAMES = ("m1", "m2", "V")
 
@@ -34,9 +31,7 @@ def main(out: Path, cells: int = 800) -> dict[str, Number]:
     right plot, with w = -1: then m1' = -2 m1, and the mean is not conserved but e^-2t.
     """
     out.mkdir(parents=True, exist_ok=True)
-    initial = kn.Density.gaussian(MEAN, STD, kn.Grid(MEAN - REACH, MEAN + REACH, cells))
-    without = kn.SimResNet(WEIGHT, 0.0, kn.Identity())
-    corrected = kn.SimResNet(WEIGHT, kn.mean_preserving_bias(without, initial), kn.Identity())
+    initial, without, corrected = set_up(cells)
     printed = kn.SimResNet(WEIGHT, lambda t: -MEAN * jnp.exp(2 * WEIGHT * t), kn.Identity())
     ts = np.linspace(0.0, T1, 49)
     means = {"b = 0": np.exp(-ts), "b = +m1": np.ones_like(ts), "b = -m1, as printed": np.exp(-2 * ts)}
@@ -48,7 +43,7 @@ def main(out: Path, cells: int = 800) -> dict[str, Number]:
         solution = kn.solve(kn.MeanField(net), initial, t1=T1, saveat=ts)
         predicted = np.asarray(kn.moments(net, initial, ts, 2))
         exact = np.stack([mean, np.exp(-2 * ts) + mean**2, np.exp(-2 * ts)])
-        computed = np.stack(_statistics(solution.distributions))
+        computed = np.stack(statistics(solution.distributions))
         curves[name] = computed, exact
         for which, error in zip(NAMES, np.abs(computed - exact).max(axis=1), strict=True):
             numbers[f"{name}: largest error of {which}"] = Number(error, 0.0, 1e-4 * coarse)
@@ -63,9 +58,17 @@ def main(out: Path, cells: int = 800) -> dict[str, Number]:
     return numbers
 
 
+def set_up(cells: int) -> tuple[kn.Density, kn.SimResNet, kn.SimResNet]:
+    """N(1, 1), and the networks with w = -1 without a bias and with the one that holds the mean."""
+    initial = kn.Density.gaussian(MEAN, STD, kn.Grid(MEAN - REACH, MEAN + REACH, cells))
+    without = kn.SimResNet(WEIGHT, 0.0, kn.Identity())
+    return initial, without, kn.SimResNet(WEIGHT, kn.mean_preserving_bias(without, initial), kn.Identity())
+
+
 @jax.jit
 @jax.vmap
-def _statistics(density: kn.Density) -> tuple[jax.Array, jax.Array, jax.Array]:
+def statistics(density: kn.Density) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Mean, energy and variance at each save time."""
     return density.mean, density.energy, density.variance
 
 

@@ -4,19 +4,18 @@ import math
 from pathlib import Path
 from typing import Any
 
-import jax
 import matplotlib.pyplot as plt
 import numpy as np
 
 import kinetic_nde as kn
 import kinetic_nde.plotting as plotting
 
+from .figure1 import MEAN, REACH, set_up, statistics
 from .numbers import Number
 
 QUICK = {"cells": 200}
 
-MEAN, STD, REACH = 1.0, 1.0, 6.0
-WEIGHT, T1 = -1.0, 2.0
+T1 = 2.0
 LEVELS = np.linspace(0.075, 1.925, 38)  # the energy that is not reached, 1, is none of them
 
 
@@ -30,20 +29,18 @@ def main(out: Path, cells: int = 800) -> dict[str, Number]:
     step of these.
     """
     out.mkdir(parents=True, exist_ok=True)
-    grid = kn.Grid(MEAN - REACH, MEAN + REACH, cells)
-    initial = kn.Density.gaussian(MEAN, STD, grid)
-    without = kn.SimResNet(WEIGHT, 0.0, kn.Identity())
-    held = kn.SimResNet(WEIGHT, kn.mean_preserving_bias(without, initial), kn.Identity())
+    initial, without, held = set_up(cells)
     # Steps as long as the solver's own, for the speed 7 at the upper end: each ends at a save time.
-    steps = math.ceil(T1 * (MEAN + REACH) / (0.45 * float(grid.width)))
+    steps = math.ceil(T1 * (MEAN + REACH) / (0.45 * float(initial.grid.width)))
     ts = np.linspace(0.0, T1, steps + 1)
 
     numbers, curves = {}, {}
     for name, net in (("b = 0", without), ("b = +m1", held)):
         solution = kn.solve(kn.MeanField(net), initial, t1=T1, saveat=ts)
         numbers[f"{name}: steps per save time"] = Number(float(solution.stats["steps"]) / steps, 1.0, 0.0)
-        quantities = zip(("variance", "energy"), (kn.time_to_variance, kn.time_to_energy), strict=True)
-        for (which, predict), values in zip(quantities, _statistics(solution.distributions), strict=True):
+        _, energy, variance = statistics(solution.distributions)
+        quantities = ("variance", kn.time_to_variance, variance), ("energy", kn.time_to_energy, energy)
+        for which, predict, values in quantities:
             computed = np.array([_first(ts, np.asarray(values), level) for level in LEVELS])
             exact = np.array([predict(net, initial, level) for level in LEVELS])
             curves[name, which] = computed, exact
@@ -56,12 +53,6 @@ def main(out: Path, cells: int = 800) -> dict[str, Number]:
             )
     _draw(out / "figure2.png", curves)
     return numbers
-
-
-@jax.jit
-@jax.vmap
-def _statistics(density: kn.Density) -> tuple[jax.Array, jax.Array]:
-    return density.variance, density.energy
 
 
 def _first(ts: np.ndarray, values: np.ndarray, level: float) -> float:
