@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, ArrayLike, Inexact
+from jaxtyping import Array, ArrayLike, Inexact, PRNGKeyArray
 
 
 def as_floating(value: ArrayLike | list | tuple, name: str = "value") -> Inexact[Array, "..."]:
@@ -65,6 +65,14 @@ def as_count(value: Any, name: str, least: int = 1) -> int:
     if count < least:
         raise ValueError(f"{name} must be at least {least}, got {count}")
     return count
+
+
+def as_key(value: Any) -> PRNGKeyArray:
+    """`value` if it is one of JAX's random keys, typed or an array of two uint32, else `TypeError`."""
+    dtype, shape = getattr(value, "dtype", np.dtype(object)), getattr(value, "shape", None)
+    if (shape == () and jnp.issubdtype(dtype, jax.dtypes.prng_key)) or (shape == (2,) and dtype == np.uint32):
+        return value
+    raise TypeError(f"key must be one random key, such as jax.random.key(0), not {value!r}")
 
 
 def require(condition: Callable[[], Any], message: Callable[[], str], *values: Any) -> None:

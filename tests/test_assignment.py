@@ -192,6 +192,9 @@ def test_bad_input():
         kn.wasserstein(x, x, projections=10)
     with pytest.raises(ValueError, match="projections= and key= together"):
         kn.wasserstein(x, x, key=key)
+    for wrong in (0, jax.random.split(key, 3)):
+        with pytest.raises(TypeError, match="key"):
+            kn.wasserstein(x, x, projections=10, key=wrong)
     with pytest.raises(ValueError, match="projections must be at least 1"):
         kn.wasserstein(x, x, projections=0, key=key)
     large, odd = kn.Ensemble(np.zeros((2001, 2))), kn.Ensemble(np.zeros((101, 2)))

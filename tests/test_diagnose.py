@@ -321,6 +321,8 @@ def test_bad_input():
     for level in (0.0, -1.0, 1.0, np.nan):
         with pytest.raises(ValueError, match="0 < level < 1"):
             kn.diagnose(good, level=level)
+    with pytest.raises(TypeError, match="tolerance"):
+        kn.diagnose(good, tolerance="a")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="not finite at t = 1.*places too far out"):
         kn.diagnose(breathing([1.0, 1e200]))
     emptied = stacked(jnp.stack([START.values] + 20 * [jnp.zeros(300)]))

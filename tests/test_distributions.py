@@ -323,6 +323,17 @@ def test_negative_orders_are_refused():
             distribution.moment(-1)
 
 
+def test_covering_grids_follow_parameters_that_jump_where_a_step_ends():
+    """Steps of t1 / 256 arrive within a rounding of 0.2, where the slope of b jumps."""
+    density = kn.Density.gaussian(0.5, 0.6, kn.Grid(-9.0, 9.0, 400))
+    bounds = []
+    for knot in (0.2, 0.2 + 1e-7):
+        net = kn.SimResNet(0.5, kn.Interpolated([0.0, knot, 0.5], [0.1, 0.6, -0.2]), kn.Identity())
+        grid = kn.Grid.covering(kn.MeanField(net), density, t1=0.8, cells=400)
+        bounds.append([grid.lower, grid.upper])
+    np.testing.assert_allclose(*bounds, rtol=1e-6)
+
+
 def test_covering_grids_keep_the_mass_inside():
     equation = kn.MeanField(kn.SimResNet(kn.PiecewiseConstant([0.0, 1.0], [1.5, -2.0]), 0.7, kn.Identity()))
     ensemble = kn.Ensemble(np.random.default_rng(0).normal(size=1000))

@@ -145,18 +145,22 @@ def test_a_parameter_that_cannot_be_followed_gives_nan():
 
 
 def test_the_solver_converges_to_the_moments_at_third_order():
-    """m_0 .. m_6 for random parameters, the first two nets of constants and the others of three layers."""
+    """m_0 .. m_6 for random parameters: constants, layers, and layers of w beside knots of b, on grids that hold the mass."""
     rng = np.random.default_rng(6)
-    values = rng.uniform(-0.7, 0.7, (5, 2, 3))
+    values, times = rng.uniform(-0.7, 0.7, (5, 2, 3)), [0.0, 0.2, 0.5]
     values[:2] = values[:2, :, :1]
-    nets = [identity(*(kn.PiecewiseConstant([0.0, 0.2, 0.5], each) for each in pair)) for pair in values]
-    solved = jax.jit(lambda net, start: points(kn.solve(kn.MeanField(net), start, t1=0.8).final, 6).power_sums(6))
-    fine = kn.Density.gaussian(0.5, 0.6, kn.Grid(-9.0, 9.0, 3200))
-    exact = np.concatenate([kn.moments(net, fine, [0.8], 6) for net in nets])
+    kinds = [kn.PiecewiseConstant] * 3 + [kn.Interpolated] * 2
+    nets = [identity(kn.PiecewiseConstant(times, w), of(times, b)) for of, (w, b) in zip(kinds, values, strict=True)]
+    solved = eqx.filter_jit(
+        lambda net, start: points(kn.solve(kn.MeanField(net), start, t1=0.8).final, 6).power_sums(6)
+    )
+    wide = kn.Density.gaussian(0.5, 0.6, kn.Grid(-9.0, 9.0, 400))
+    bounds = [kn.Grid.covering(kn.MeanField(net), wide, 0.8, 400) for net in nets]
+    starts = lambda cells: [kn.Density.gaussian(0.5, 0.6, kn.Grid(b.lower, b.upper, cells)) for b in bounds]
+    exact = np.concatenate([kn.moments(*pair, [0.8], 6) for pair in zip(nets, starts(3200), strict=True)])
     cells, errors = (200, 400, 800), []
     for count in cells:
-        start = kn.Density.gaussian(0.5, 0.6, kn.Grid(-9.0, 9.0, count))
-        computed = np.stack([solved(net, start) for net in nets])
+        computed = np.stack([solved(*pair) for pair in zip(nets, starts(count), strict=True)])
         errors.append(np.abs(computed - exact) / (1 + np.abs(exact)))
     errors = np.array(errors)
     assert errors[-1].max() < 1e-4

@@ -1,5 +1,7 @@
 """Whether a solution comes together, and when."""
 
+import numbers
+
 import jax
 import numpy as np
 from jaxtyping import Array
@@ -38,8 +40,8 @@ def diagnose(solution: Solution, *, tolerance: float | int = 1e-6, level: float 
       cannot be seen from a finite time: (v) says that V counts as 0 at the last save time, and from when on. No is no
       proof: a variance may fall more slowly than that.
 
-    Returns a `Diagnosis`. Raises `TypeError` for what is no `Solution`; `ValueError` for fewer than two save times, for a
-    batch of solutions, for one that failed or is traced, where m2 or V is not finite, such as when no mass remains, unless
+    Returns a `Diagnosis`. Raises `TypeError` for what is no `Solution` and for a tolerance or level that is no number; `ValueError` for fewer than
+    two save times, for a batch of solutions, for one that failed or is traced, where m2 or V is not finite, such as when no mass remains, unless
     0 <= tolerance < 1, and unless 0 < level < 1.
 
     >>> import kinetic_nde as kn
@@ -87,6 +89,9 @@ def diagnose(solution: Solution, *, tolerance: float | int = 1e-6, level: float 
 def _check(solution: Solution, tolerance: float | int, level: float | int) -> None:
     if not isinstance(solution, Solution):
         raise TypeError(f"diagnose is of what kn.solve returns, not of {type(solution).__name__}")
+    for name, value in (("tolerance", tolerance), ("level", level)):
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            raise TypeError(f"{name} must be a number, not {value!r}")
     if not 0 <= tolerance < 1:
         raise ValueError(f"tolerance is a part of the initial width, 0 <= tolerance < 1, got {tolerance}")
     if not 0 < level < 1:

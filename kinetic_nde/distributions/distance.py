@@ -5,7 +5,7 @@ import numbers
 
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._values import as_count, common_float
+from .._values import as_count, as_key, common_float
 from .assignment import matched
 from .density import Density
 from .ensemble import Ensemble
@@ -45,7 +45,7 @@ def wasserstein(
     Works under `jit`, `vmap` and `grad`; `order` and `projections` are static. Derivatives hold the matching fixed, which is
     right wherever the best one is unique. A matching of traced samples is found by a callback to the host.
 
-    Raises `TypeError` for what is no distribution, `ValueError` for order < 1, for distributions of different dimensions,
+    Raises `TypeError` for what is no distribution and for a key that is none, `ValueError` for order < 1, for distributions of different dimensions,
     for `projections` in one dimension, which needs none, and unless `projections` and `key` come together.
 
     >>> wasserstein(Ensemble([0.0, 1.0]), Ensemble([0.0, 3.0]))
@@ -75,6 +75,7 @@ def wasserstein(
         )
     if projections is not None:
         projections = as_count(projections, "projections")
+        key = as_key(key)
     if isinstance(p, Density) or isinstance(q, Density) or dimension == 1:
         if projections is not None:
             raise ValueError("in one dimension the distance is exact at any size: leave out projections and key")

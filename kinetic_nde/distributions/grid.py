@@ -148,5 +148,5 @@ def _paths(equation: Any, ends: Array, t1: float) -> Array:
 
 
 def _controller(t1: float, jumps: list[float]) -> diffrax.AbstractStepSizeController:
-    controller = diffrax.PIDController(rtol=1e-6, atol=1e-9, dtmin=1e-12 * t1, dtmax=t1 / 256, force_dtmin=False)
+    controller = diffrax.PIDController(rtol=1e-6, atol=1e-9, dtmax=t1 / 256)
     return diffrax.ClipStepSizeController(controller, jump_ts=jnp.asarray(jumps)) if jumps else controller
