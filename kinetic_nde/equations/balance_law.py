@@ -34,6 +34,10 @@ class AbstractBalanceLaw(eqx.Module):
     def divergence(self, t: Real[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, ""]:
         """div v(t, x) at one point."""
 
+    @abc.abstractmethod
+    def diffusivity(self, x: Float[Array, "*d"]) -> Float[Array, "*d"] | None:
+        """D(x) at one point, by component, of the right-hand side sum_i d_i d_i (D_i(x) g); None where there is none."""
+
 
 def as_field(field: Any) -> Any:
     """`field` if it can be a velocity field; `TypeError` if it cannot be called, `ValueError` if it is a function that

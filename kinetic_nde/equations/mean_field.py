@@ -47,3 +47,6 @@ class MeanField(AbstractBalanceLaw):
     def divergence(self, t: Real[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, ""]:
         """div v(t, x) at one point."""
         return fields.divergence(self.field, t, x)
+
+    def diffusivity(self, x: Float[Array, "*d"]) -> None:
+        """None: a mean field has no diffusion."""
