@@ -15,6 +15,7 @@ from .adjoints.adjoint import AbstractAdjoint, CheckpointAdjoint, in_force
 from .distributions.density import Density
 from .distributions.ensemble import Ensemble
 from .equations.balance_law import AbstractBalanceLaw
+from .equations.fokker_planck import FokkerPlanck
 from .equations.mean_field import MeanField
 from .methods import progress as progress_bar
 from .methods.characteristics import Characteristics
@@ -29,6 +30,7 @@ from .solution import Solution
 _METHODS: list[tuple[type[AbstractBalanceLaw], type, tuple[type[AbstractMethod], ...]]] = [
     (MeanField, Density, (FiniteVolume, Characteristics)),
     (MeanField, Ensemble, (Particles, Layers)),
+    (FokkerPlanck, Density, (FiniteVolume,)),
 ]
 
 

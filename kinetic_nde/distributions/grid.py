@@ -50,6 +50,7 @@ class Grid(eqx.Module):
 
         Characteristics of a mean field in one dimension do not cross, so the two that start at the ends of the data
         bound all others: they are followed, and their extremes are the bounds. An end with a wall is the wall. Raises
+        `TypeError` for an equation with noise, and
         `ValueError` if anything is traced or if the characteristics leave every bounded set before t1.
 
         >>> import kinetic_nde as kn
@@ -64,6 +65,10 @@ class Grid(eqx.Module):
             )
         if not hasattr(initial, "support") or not hasattr(equation, "velocity"):
             raise TypeError("Grid.covering takes an equation and a kn.Density or a kn.Ensemble")
+        if equation.diffusivity(jnp.asarray(0.0)) is not None:
+            raise TypeError(
+                "Grid.covering follows characteristics, and noise carries mass beyond them: take a wide grid and see stats['mass_lost'], or walls"
+            )
         if getattr(equation.field, "dimension", 1) != 1 or getattr(initial, "dimension", 1) != 1:
             raise ValueError("Grid.covering is for one dimension")
         ends = jnp.stack(initial.support(1e-12))

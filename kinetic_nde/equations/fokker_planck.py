@@ -3,10 +3,12 @@
 from typing import Any
 
 import equinox as eqx
+import jax
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Real
 
-from .._values import as_floating, require
+from .._values import as_floating, known, require
+from ..distributions.grid import Grid
 from ..network import field as fields
 from .balance_law import AbstractBalanceLaw, Walls, as_field, as_walls
 from .diffusion import ConstantDiffusion, as_diffusion
@@ -71,3 +73,33 @@ class FokkerPlanck(AbstractBalanceLaw):
     def diffusivity(self, x: Float[Array, "*d"]) -> Float[Array, "*d"]:
         """D(x) = nu^2 K(x)^2 / 2 at one point, by component."""
         return 0.5 * self.noise(x) ** 2
+
+
+def check_diffusion(equation: FokkerPlanck, grid: Grid) -> None:
+    """Raises `ValueError` if K is not finite or is negative at a face of the grid, as far as that is known. The equation has
+    K^2 only, but where K changes sign it vanishes, and that splits the line in two: seldom what is meant."""
+    if not known(equation.diffusion, grid):
+        return
+    with jax.ensure_compile_time_eval():
+        faces, values = (np.asarray(each) for each in _at_faces(equation.diffusion, grid))
+    wrong = ~(np.isfinite(values) & (values >= 0))
+    if wrong.any():
+        where, value = faces[wrong][0], values[wrong][0]
+        raise ValueError(
+            f"K must be finite and not negative on the grid, got K({where:g}) = {value:g}: choose the grid, or the sign of K, so that it is"
+        )
+
+
+@eqx.filter_jit
+def _at_faces(diffusion: Any, grid: Grid) -> tuple[Array, Array]:
+    check_shape(diffusion, grid.lower)
+    return grid.faces, jax.vmap(diffusion)(grid.faces)
+
+
+def check_shape(diffusion: Any, point: Float[Array, "*d"]) -> None:
+    """Raises `ValueError` if K does not give what it is asked for: the shape of `point`."""
+    out = jax.eval_shape(diffusion, jax.ShapeDtypeStruct(point.shape, point.dtype))
+    if getattr(out, "shape", None) != point.shape:
+        raise ValueError(
+            f"a diffusion K(x) is called with points of shape {point.shape} and must give that shape, got {out}"
+        )

@@ -35,13 +35,22 @@ class Headwind(NamedTuple):
     leaving: Bool[Array, " 2"]
 
 
-def headwind(law: AbstractBalanceLaw, speed: Float[Array, " faces"], beyond: tuple[Array, Array]) -> Headwind:
-    """From v / dx at all faces and lambda beyond open ends."""
+def headwind(
+    law: AbstractBalanceLaw,
+    speed: Float[Array, " faces"],
+    beyond: tuple[Array, Array],
+    diffuse: Bool[Array, " 2"],
+) -> Headwind:
+    """From v / dx at all faces, lambda beyond open ends, and where diffusion keeps mass from piling up at a wall."""
     ones = jnp.ones_like(speed)
     inside, shaped, inflow = ones, ones, 0 * ones
     still, open_ends = [], []
-    for end, inner, side, wall in zip((0, -1), (1, -2), (-1, 1), law.walls or (None, None), strict=True):
+    for end, inner, side, wall, spreads in zip(
+        (0, -1), (1, -2), (-1, 1), law.walls or (None, None), diffuse, strict=True
+    ):
         leaving, pushed = side * speed[end] > 0, side * speed[inner] > 0
+        if wall is not None:
+            leaving, pushed = leaving & ~spreads, pushed & ~spreads
         if wall is None:
             inside = inside.at[end].set(jnp.where(leaving, 0 * ones[0], ones[0]))
             inflow = inflow.at[end].set(jnp.where(leaving, speed[end] * beyond[end], 0 * ones[0]))
@@ -53,8 +62,10 @@ def headwind(law: AbstractBalanceLaw, speed: Float[Array, " faces"], beyond: tup
     divergence = jnp.diff(speed)
     bend = jnp.pad(divergence[2:] - divergence[:-2], 1) / 24
     base = speed * inside
+    # What crosses an end of the grid is known inside only.
+    sign = jnp.where(speed < 0, ones, -ones).at[0].set(-1).at[-1].set(1)
     return Headwind(
-        jnp.where(speed < 0, ones, -ones),
+        sign,
         base,
         base * shaped,
         inflow,

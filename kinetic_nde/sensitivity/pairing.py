@@ -11,7 +11,7 @@ from ..distributions.reconstruction import AbstractReconstruction, ghosts, thres
 from .headwind import Headwind
 
 # The two Gauss points of a cell, where s^2 = 1/12: a parabola has no curvature to show there.
-_PLACE = 12**-0.5
+PLACE = 12**-0.5
 
 
 class Pairing(NamedTuple):
@@ -25,7 +25,7 @@ class Pairing(NamedTuple):
 
 def places(grid: Grid) -> Pairing:
     """Where v is needed."""
-    shift = _PLACE * grid.width
+    shift = PLACE * grid.width
     return Pairing(grid.centers - shift, grid.centers + shift, jnp.stack([grid.lower, grid.upper]))
 
 
@@ -52,7 +52,7 @@ def pair(
         slope, _ = reconstruction(backward, forward, threshold(adjoint.size))
         rise = states[1:] - states[:-1]
         bend = 6 * (states[1:] + states[:-1] - 2 * adjoint)
-        place = side * _PLACE
+        place = side * PLACE
         return 0.5 * (padded[1:-1] + place * slope) * (rise + place * bend)
 
     sides = [jnp.full((), side, averages.dtype) for side in (-1, 1)]

@@ -10,13 +10,16 @@ from jaxtyping import Array, Float, Int
 from ..adjoints.lockstep import any_member, slowest_member
 from ..adjoints.loop import Sweep, TimeLoop
 from ..methods.finite_volume.ssprk3 import STAGES, step_ssprk3
-from ..methods.finite_volume.step import Clock, Span
+from ..methods.finite_volume.step import Clock, Span, pace
 from .headwind import Headwind, carried_change, headwind
 from .integral import Integral, Node, begin, end, extend
+from .kolmogorov import Weights, pair_spread, spread, spread_change
 from .pairing import Pairing, pair, places
 
 # Of the integral over time: steps between two nodes at most, and panels in a span at least if it has so many steps.
 _LONGEST, _FEWEST = 8, 32
+
+_Weights = tuple[Pairing, Weights | None]
 
 
 class _Carry(NamedTuple):
@@ -57,7 +60,7 @@ def panels(span: Span, loop: TimeLoop) -> TimeLoop:
 def _panel(span: Span) -> Int[Array, ""]:
     """The number of steps in a panel, the same for all members of a batch."""
     assert span.steady is not None
-    steps = (span.end - span.start) * span.steady.fastest / span.cfl
+    steps = (span.end - span.start) * pace(span, span.steady) / span.cfl
     # Compared as floats: no integer holds the number of steps of a field that is next to infinite.
     steps = jnp.nan_to_num(steps) if span.steps is None else jnp.full_like(steps, span.steps)
     return slowest_member(jnp.clip(steps / _FEWEST, 1, _LONGEST).astype(jnp.int32))
@@ -66,9 +69,11 @@ def _panel(span: Span) -> Int[Array, ""]:
 def transport(loop: TimeLoop, span: Span, final: tuple[Clock, Array], cotangent: Float[Array, " extended"]) -> Sweep:
     """The panels of a span reversed by
 
-        d_t lambda + v d_x lambda = 0,   dD/dtheta = int int g d_theta v d_x lambda dx dt,
+        d_t lambda + v d_x lambda + D d_xx lambda = 0,
+        dD/dtheta = int int g (d_theta v d_x lambda + d_theta D d_xx lambda) dx dt,
 
-    section 2.4 of Herty, Trimborn, Visconti (2021) with the signs of (C6). Third order needs all of this: the cotangent
+    section 2.4 of Herty, Trimborn, Visconti (2021) with the signs of (C6), and the backward Kolmogorov equation where
+    there is diffusion. Third order needs all of this: the cotangent
     of the averages becomes averages of lambda by 1 + d2 / 12, with d2 the second difference, and back by 1 - d2 / 12;
     the average of (div v) lambda is the product of averages and that of slopes / 12; g and d_x lambda are paired at
     Gauss points; and the integral over time is the trapezoidal rule with its end corrections, from slopes by parabolas.
@@ -82,22 +87,31 @@ def transport(loop: TimeLoop, span: Span, final: tuple[Clock, Array], cotangent:
     beyond = outside[0] / scale, outside[1] / scale
     trained, rest = eqx.partition(law, eqx.is_inexact_array)
 
+    diffusion = spread(law, grid)
+    diffuse = jnp.zeros(2, bool) if diffusion is None else ~diffusion.free
+
     def wind_at(t: Array) -> Headwind:
-        return headwind(law, jax.vmap(lambda x: law.velocity(t, x))(grid.faces) / grid.width, beyond)
+        return headwind(law, jax.vmap(lambda x: law.velocity(t, x))(grid.faces) / grid.width, beyond, diffuse)
 
-    def pull(t: Array, weights: Pairing) -> Any:
-        """The derivative with respect to the parameters of v / dx where g and lambda are paired, times the weights."""
+    def pull(t: Array, weights: _Weights) -> Any:
+        """The derivative with respect to the parameters of v / dx and D / dx^2 where g and lambda are paired, times the
+        weights."""
 
-        def speeds(trained: Any) -> Pairing:
+        def pairs(trained: Any) -> _Weights:
             law = eqx.combine(trained, rest)
-            return jax.tree.map(lambda x: jax.vmap(lambda x: law.velocity(t, x))(x) / grid.width, places(grid))
+            speeds = jax.tree.map(lambda x: jax.vmap(lambda x: law.velocity(t, x))(x) / grid.width, places(grid))
+            diffusion = spread(law, grid)
+            return speeds, None if diffusion is None else Weights(diffusion.left, diffusion.right)
 
-        return jax.vjp(speeds, trained)[1](weights)[0]
+        return jax.vjp(pairs, trained)[1](weights)[0]
 
     def node(always: Array, entry: tuple, adjoint: Array) -> Node:
         (t, _), state = entry
         wind = wind_at(t) if steady is None else steady
-        weights = pair(always, span.reconstruction, state[1:-1], adjoint, wind, beyond)
+        averages, of_diffusion = state[1:-1], None
+        if diffusion is not None:
+            of_diffusion = pair_spread(always, averages, adjoint, diffusion, law.walls, beyond)
+        weights = pair(always, span.reconstruction, averages, adjoint, wind, beyond), of_diffusion
         return Node(t, pull(t, weights) if steady is None else weights)
 
     def back(k: Array, entry: tuple, carry: _Carry) -> _Carry:
@@ -108,7 +122,14 @@ def transport(loop: TimeLoop, span: Span, final: tuple[Clock, Array], cotangent:
             dt = jnp.where(done < steps, length / jnp.maximum(steps, 1).astype(length.dtype), jnp.zeros_like(length))
             end = last - done.astype(dt.dtype) * dt
             winds = [wind_at(end - stage * dt) if steady is None else steady for stage in STAGES]
-            return step_ssprk3(lambda stage, adjoint: carried_change(span, always, adjoint, winds[stage], dt), adjoint)
+
+            def change(stage: int, adjoint: Array) -> Array:
+                carried = carried_change(span, always, adjoint, winds[stage], dt)
+                if diffusion is None:
+                    return carried
+                return carried + spread_change(always, adjoint, diffusion, law.walls, beyond, dt)
+
+            return step_ssprk3(change, adjoint)
 
         adjoint = jax.lax.fori_loop(0, -slowest_member(-steps), earlier, carry.adjoint)
         return _Carry(adjoint, clock[1], extend(carry.integral, node(always, entry, adjoint)))

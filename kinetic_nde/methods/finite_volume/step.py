@@ -14,6 +14,7 @@ from ...equations.balance_law import AbstractBalanceLaw
 from .. import progress
 from ..method import Times
 from .boundary import Wind, wind, with_ghosts
+from .diffusion import Diffusion, diffused
 from .flux import upwind_flux
 from .ssprk3 import STAGES, step_ssprk3
 
@@ -31,6 +32,7 @@ class Span(NamedTuple):
     equation: AbstractBalanceLaw
     grid: Grid
     steady: Wind | None
+    diffusion: Diffusion | None
     start: Float[Array, ""]
     end: Float[Array, ""]
     times: Times
@@ -57,7 +59,10 @@ def step(span: Span, k: Array, clock: Clock, state: Array) -> tuple[Clock, Array
         return upwind_flux(span.reconstruction, threshold(span.grid.cells), span.positivity, padded, wind, dt)
 
     def increment(stage: int, state: Array) -> Array:
-        through = fenced(always, flux, with_ghosts(state), winds[stage], dt)
+        padded = with_ghosts(state)
+        through = fenced(always, flux, padded, winds[stage], dt)
+        if span.diffusion is not None:
+            through = through + fenced(always, diffused, span.diffusion, padded, dt)
         return through[:-1] - through[1:]
 
     # Steps too short to change t would go on for ever: NaN ends the loop and is reported as stalled.
@@ -89,7 +94,7 @@ def length(span: Span, k: Array, clock: Clock, always: Array) -> tuple[Array, Ar
         left = jnp.asarray(span.steps - k, t.dtype)
         dt = duration(left)
         return left, dt, (now, *stages(dt))
-    left = _steps_left(now.fastest, rest, span.cfl)
+    left = _steps_left(pace(span, now), rest, span.cfl)
     if span.steady is None:
         # However calm it is now: no step is longer than this share of the whole.
         left = jnp.maximum(left, jnp.ceil(rest * _LEAST_STEPS / (span.times.t1 - span.times.t0)))
@@ -102,6 +107,12 @@ def length(span: Span, k: Array, clock: Clock, always: Array) -> tuple[Array, Ar
         dt, trial = duration(left), dt
         later = jax.lax.cond(any_member(dt < trial), stages, lambda _: later, dt)
     return left, dt, (now, *later)
+
+
+def pace(span: Span, wind: Wind) -> Float[Array, ""]:
+    """The Courant number per unit of time. Those of transport and of diffusion add: a step at either limit alone is
+    unstable."""
+    return wind.fastest if span.diffusion is None else wind.fastest + span.diffusion.fastest
 
 
 def report(span: Span, k: Array, clock: Clock) -> None:
@@ -117,7 +128,7 @@ def _steps_for(span: Span, rest: Array, dt: Array, winds: tuple[Wind, ...]) -> A
     weights are those of SSPRK3. Where it is below (dx / l)^(5/4) cells, dt falls like dx^(3/4) at least: third order.
     """
     now, end, middle = (wind.sign * wind.courant for wind in winds)
-    fastest = jnp.max(jnp.stack([wind.fastest for wind in winds]))
+    fastest = jnp.max(jnp.stack([pace(span, wind) for wind in winds]))
     bent = jnp.max(jnp.abs(now + end - 2 * middle)) * dt / 3
     allowed = threshold(span.grid.cells) ** 0.625
     shorter = jnp.maximum(bent / allowed, 1) ** (1 / 3)

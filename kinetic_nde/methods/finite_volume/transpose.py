@@ -12,6 +12,7 @@ from ...adjoints.fence import fenced
 from ...adjoints.loop import Sweep, TimeLoop, Tree
 from ...distributions.reconstruction import threshold
 from .boundary import Wind, wind, with_ghosts
+from .diffusion import Diffusion, diffused
 from .flux import carried, upwind, upwind_state
 from .ssprk3 import STAGES, pull_ssprk3, step_ssprk3
 from .step import Clock, Span, length
@@ -36,8 +37,9 @@ def transposed(loop: TimeLoop, span: Span, final: tuple[Clock, Array], cotangent
 
         flux = sign clip(dt c (u + edge), 0, share u),
 
-    and the cotangents of the three are gathered in the cells. Each part stands behind a fence of its own. What the steps pull
-    back to is the wind at the faces, at the end of the span if it is steady and else at each stage.
+    and the cotangents of the three are gathered in the cells. Each part stands behind a fence of its own. Diffusion is linear
+    in the averages, and autodiff's transpose of it as good as any. What the steps pull back to is the diffusion and the wind
+    at the faces, at the end of the span if it is steady and else at each stage.
     """
     epsilon = threshold(span.grid.cells)
     # What the cotangents of `ghosts` are for the cells that they are made of, between zeros for the cells outside. As
@@ -89,7 +91,11 @@ def transposed(loop: TimeLoop, span: Span, final: tuple[Clock, Array], cotangent
         before, after = far_left[2] + left[1] + right[0], left[-1] + right[-2] + far_right[-3]
         return cells, jnp.stack([before, after])
 
-    def back(k: Array, entry: tuple[Clock, Array], carry: tuple[Array, Tree]) -> tuple[Array, Tree]:
+    def through_diffusion(diffusion: Diffusion, padded: Array, cotangent: Array, dt: Array) -> tuple[Diffusion, Array]:
+        _, pull = jax.vjp(lambda diffusion, padded: diffused(diffusion, padded, dt), diffusion, padded)
+        return pull(cotangent[1:] - cotangent[:-1])
+
+    def back(k: Array, entry: tuple[Clock, Array], carry: tuple[Array, Tree, Tree]) -> tuple[Array, Tree, Tree]:
         (clock, state), always = entry, k >= 0
         _, dt, winds = length(span, k, clock, always)
         winds, pull_winds = (winds, _sums) if span.steady is not None else winds_and_pull(clock[0], dt, always)
@@ -100,9 +106,12 @@ def transposed(loop: TimeLoop, span: Span, final: tuple[Clock, Array], cotangent
             upwind_states = fenced(always, state_of, padded, wind.sign)
             stages.append(_Stage(padded, upwind_states, wind))
             through = carried(span.positivity, _upwind_average(stages[-1]), upwind_states, wind, dt)
+            if span.diffusion is not None:
+                through = through + fenced(always, diffused, span.diffusion, padded, dt)
             return through[:-1] - through[1:]
 
         pulled: list[_Faces] = []
+        spread: list[Diffusion] = []
 
         def pull(number: int, cotangent: Array) -> Array:
             stage = stages[number]
@@ -110,14 +119,19 @@ def transposed(loop: TimeLoop, span: Span, final: tuple[Clock, Array], cotangent
             edges = fenced(always, through_edges, stage, inside)
             cells, ends = fenced(always, to_cells, *edges, inside, top, stage.wind)
             pulled.insert(0, (inside * stage.state, top * _upwind_average(stage)))
+            if span.diffusion is not None:
+                of_diffusion, padded = fenced(always, through_diffusion, span.diffusion, stage.padded, cotangent, dt)
+                spread.append(of_diffusion)
+                cells, ends = cells + padded[3:-3], ends + padded[jnp.array([2, -3])]
             return jnp.pad(cells, 2) + ends[0] * first + ends[1] * last
 
         step_ssprk3(increment, state)
         before = pull_ssprk3(pull, carry[0])
-        return before, jax.tree.map(jnp.add, carry[1], pull_winds(pulled))
+        of_winds = jax.tree.map(jnp.add, carry[1], pull_winds(pulled))
+        return before, of_winds, jax.tree.map(lambda *parts: sum(parts[1:], parts[0]), carry[2], *spread)
 
-    def finish(carry: tuple[Array, Tree]) -> tuple[Array, Span]:
-        zeros = jax.tree.map(jnp.zeros_like, eqx.filter(span, eqx.is_inexact_array))
+    def finish(carry: tuple[Array, Tree, Tree]) -> tuple[Array, Span]:
+        zeros = jax.tree.map(jnp.zeros_like, eqx.filter(span, eqx.is_inexact_array))._replace(diffusion=carry[2])
         if span.steady is None:
             equation, grid = carry[1]
             return carry[0][1:-1], zeros._replace(equation=equation, grid=grid)
@@ -126,7 +140,8 @@ def transposed(loop: TimeLoop, span: Span, final: tuple[Clock, Array], cotangent
 
     wanted = trained if span.steady is None else (span.steady.courant, span.steady.share)
     # With one more zero at either end: a difference for every face.
-    return Sweep(back, (jnp.pad(cotangent, 1), jax.tree.map(jnp.zeros_like, wanted)), finish)
+    nothing = jax.tree.map(jnp.zeros_like, (wanted, span.diffusion))
+    return Sweep(back, (jnp.pad(cotangent, 1), *nothing), finish)
 
 
 def _sums(pulled: list[_Faces]) -> _Faces:
