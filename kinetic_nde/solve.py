@@ -50,7 +50,7 @@ def solve(
 ) -> Solution:
     """Moves a distribution by an equation from t0 to t1.
 
-    - `equation`: a `MeanField`.
+    - `equation`: a `MeanField`, or a `FokkerPlanck` with noise.
     - `initial`: a `Density`, solved by `FiniteVolume()`, or an `Ensemble`, solved by `Particles()`, unless `method`
       says otherwise.
     - `saveat`: increasing times in [t0, t1] at which the distribution is stored; only t1 by default.

@@ -14,15 +14,16 @@ _POSITIONS = 64
 
 
 class TransportAdjoint(AbstractAdjoint):
-    """The continuous adjoint of the mean field: for a density
+    """The continuous adjoint of the mean field and of Fokker-Planck: for a density
 
-        d_t lambda + v . grad lambda = 0,   lambda(t1) = the first variation of the loss at g(t1),
-        dD/dtheta = int int g d_theta v . grad lambda dx dt,   dD/dg0 = lambda(t0),
+        d_t lambda + v . grad lambda + D d_xx lambda = 0,   lambda(t1) = the first variation of the loss at g(t1),
+        dD/dtheta = int int g (d_theta v . grad lambda + d_theta D d_xx lambda) dx dt,   dD/dg0 = lambda(t0),
 
-    section 2.4 of Herty, Trimborn, Visconti (2021) with the signs of (C6), carried backwards by the reconstruction and
-    the Runge-Kutta method of the solve; a cotangent at a save time is added to lambda there. For an ensemble
-    p' = -(d_x v)^T p along each trajectory. The gradient reaches all arrays of floats in the field, and the initial
-    averages or samples, nothing else.
+    section 2.4 of Herty, Trimborn, Visconti (2021) with the signs of (C6), and the backward Kolmogorov equation where there
+    is noise, D = nu^2 K^2 / 2; carried backwards by the reconstruction, the diffusion stencil and the Runge-Kutta method of
+    the solve; a cotangent at a save time is added to lambda there. For an ensemble without noise p' = -(d_x v)^T p along each
+    trajectory. The gradient reaches all arrays of floats in the equation but its walls, that is in the field and, for
+    Fokker-Planck, in nu and K, and the initial averages or samples, nothing else.
 
     - Cost: with the value, 2 to 3.5 forward solves, whatever the number of parameters.
     - Memory: `checkpoints` states along the solve (192 for a density, 64 for an ensemble), and 64 more where a density
