@@ -33,7 +33,9 @@ def as_floating(value: ArrayLike | list | tuple, name: str = "value") -> Inexact
             raise TypeError(f"{name} must be a number or an array of numbers, not {value!r}")
     if jnp.issubdtype(array.dtype, jnp.floating):
         # NumPy's own float64 is what Python floats and lists become; it follows the precision that JAX is set to.
-        return jax.lax.convert_element_type(array, jax.dtypes.canonicalize_dtype(array.dtype))
+        dtype = jax.dtypes.canonicalize_dtype(array.dtype)
+        # What NumPy has is copied: to convert it by JAX would compile a program for each shape.
+        return jax.lax.convert_element_type(array, dtype) if isinstance(array, jax.Array) else jnp.array(array, dtype)
     if not jnp.issubdtype(array.dtype, jnp.integer):
         raise TypeError(f"{name} must hold floats or integers, not {array.dtype}")
     return jnp.asarray(array).astype(default_float())

@@ -132,7 +132,7 @@ def _times(t0: Any, t1: Any, saveat: Any) -> Times:
     if saves.ndim != 1 or saves.size == 0:
         raise ValueError(f"saveat must be a list of times, got shape {saves.shape}")
     require(
-        lambda: np.all(np.diff(saves) > 0) and saves[0] >= start and saves[-1] <= end,
+        lambda: np.all(np.diff(saves) > 0) and np.asarray(saves)[0] >= start and np.asarray(saves)[-1] <= end,
         lambda: f"saveat must be increasing times in [t0, t1] = [{start}, {end}], got {np.asarray(saves)}",
         (saves, start, end),
     )

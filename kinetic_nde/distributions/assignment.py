@@ -30,9 +30,7 @@ def matched(x: Float[Array, "m d"], y: Float[Array, "n d"], order: float) -> Flo
             f"of which {_MOST} is the limit: either (a) give projections=100, key=jax.random.key(0) for the sliced distance, which is a smaller one, "
             "or (b) take fewer samples, as many on either side"
         )
-    partners = _partners(x, y, order)
-    x = jnp.repeat(x, pairs // len(x), axis=0)
-    return _mean_distance(x, jnp.repeat(y, pairs // len(y), axis=0)[partners], order)
+    return _mean_distance(x, y, _partners(x, y, order), order)
 
 
 def _partners(x: Float[Array, "m d"], y: Float[Array, "n d"], order: float) -> Int[Array, " pairs"]:
@@ -66,9 +64,12 @@ def _lengths(z: Float[Array, "pairs d"]) -> Float[Array, " pairs"]:
     return unit * jnp.where(away, jnp.sqrt(jnp.where(away, squares, jnp.ones_like(squares))), jnp.zeros_like(squares))
 
 
-@functools.partial(jax.jit, static_argnums=2)
-def _mean_distance(x: Float[Array, "pairs d"], y: Float[Array, "pairs d"], order: float) -> Float[Array, ""]:
-    """(mean of |x_i - y_i|^p)^(1/p), without overflow of the powers."""
-    lengths = _lengths(x - y)
+@functools.partial(jax.jit, static_argnums=3)
+def _mean_distance(
+    x: Float[Array, "m d"], y: Float[Array, "n d"], partners: Int[Array, " pairs"], order: float
+) -> Float[Array, ""]:
+    """(mean of |x_i - y_i|^p)^(1/p) over copies of x and their partners among those of y, without overflow of the powers."""
+    copies = lambda points: jnp.repeat(points, partners.size // len(points), axis=0)
+    lengths = _lengths(copies(x) - copies(y)[partners])
     unit = nonzero(jnp.max(lengths))
     return unit * root(jnp.mean((lengths / unit) ** order), order)

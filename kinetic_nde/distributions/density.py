@@ -46,16 +46,17 @@ class Density(eqx.Module):
             raise ValueError(
                 f"a density on {grid.shape[0]} cells needs averages of shape {grid.shape}, got {self.values.shape}"
             )
-        averages = self.values
-        require(lambda: np.all(np.isfinite(averages)), lambda: "the averages of a density must be finite", averages)
+        # Read by NumPy, for which no new grid is a new program to compile.
+        values, averages = self.values, lambda: np.asarray(self.values)
+        require(lambda: np.all(np.isfinite(averages())), lambda: "the averages of a density must be finite", values)
         require(
-            lambda: np.min(averages) >= -_TOLERATED * np.max(averages),
+            lambda: np.min(averages()) >= -_TOLERATED * np.max(averages()),
             lambda: (
-                f"the averages of a density must not be negative, got {np.min(averages):.3g} in cell {np.argmin(averages)}"
+                f"the averages of a density must not be negative, got {np.min(averages()):.3g} in cell {np.argmin(averages())}"
             ),
-            averages,
+            values,
         )
-        require(lambda: np.max(averages) > 0, lambda: "a density needs mass, got averages that are all zero", averages)
+        require(lambda: np.max(averages()) > 0, lambda: "a density needs mass, got averages that are all zero", values)
 
     @classmethod
     def from_function(cls, function: Callable[[Array], Array], grid: Grid, normalize: bool = False) -> "Density":
@@ -94,10 +95,7 @@ class Density(eqx.Module):
         std > 0."""
         mean, std = as_floating(mean, "mean"), as_floating(std, "std")
         require(lambda: std > 0, lambda: f"a Gaussian needs std > 0, got {std}", std)
-        z = (grid.faces - mean) / std
-        # On the right of the mean by the upper tail, where 1 - (almost 1) has no digits left.
-        mass = jnp.where(z[:-1] > 0, ndtr(-z[:-1]) - ndtr(-z[1:]), ndtr(z[1:]) - ndtr(z[:-1]))
-        return cls(grid, mass / grid.width)
+        return cls(grid, _gaussian(mean, std, grid))
 
     @classmethod
     def uniform(cls, lower: float | ArrayLike, upper: float | ArrayLike, grid: Grid) -> "Density":
@@ -116,8 +114,7 @@ class Density(eqx.Module):
             ),
             (lower, upper, grid),
         )
-        faces = jnp.clip(grid.faces, lower, upper)
-        return cls(grid, (faces[1:] - faces[:-1]) / (upper - lower) / grid.width)
+        return cls(grid, _uniform(lower, upper, grid))
 
     @classmethod
     def dirac(cls, x: float | ArrayLike, grid: Grid) -> "Density":
@@ -223,3 +220,18 @@ class Density(eqx.Module):
             (inside, self.mass),
         )
         return Density(grid, jnp.maximum(jnp.diff(below), 0) / grid.width)
+
+
+# Each one program: call by call, every number of cells would compile a dozen.
+@jax.jit
+def _gaussian(mean: Float[Array, ""], std: Float[Array, ""], grid: Grid) -> Float[Array, " cells"]:
+    z = (grid.faces - mean) / std
+    # On the right of the mean by the upper tail, where 1 - (almost 1) has no digits left.
+    mass = jnp.where(z[:-1] > 0, ndtr(-z[:-1]) - ndtr(-z[1:]), ndtr(z[1:]) - ndtr(z[:-1]))
+    return mass / grid.width
+
+
+@jax.jit
+def _uniform(lower: Float[Array, ""], upper: Float[Array, ""], grid: Grid) -> Float[Array, " cells"]:
+    faces = jnp.clip(grid.faces, lower, upper)
+    return (faces[1:] - faces[:-1]) / (upper - lower) / grid.width

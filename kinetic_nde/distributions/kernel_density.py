@@ -31,7 +31,7 @@ def silverman(samples: Float[Array, " m"]) -> Float[Array, ""]:
     Array(0.1045, dtype=float64)
     """
     require(
-        lambda: np.max(samples) > np.min(samples),
+        lambda: np.max(np.asarray(samples)) > np.min(np.asarray(samples)),
         lambda: (
             f"all samples equal {np.asarray(samples)[0]}: there is no scale for a bandwidth, give one (0 for the histogram)"
         ),
@@ -61,11 +61,11 @@ def kernel_density(
         )
     require(lambda: np.all(np.isfinite(samples)), lambda: "samples must be finite", samples)
     tolerance = 1e-9 * grid.length
+    # By NumPy, for which no new number of samples is a new program to compile.
+    ends = lambda: (np.min(np.asarray(samples)), np.max(np.asarray(samples)))
     require(
-        lambda: np.min(samples) >= grid.lower - tolerance and np.max(samples) <= grid.upper + tolerance,
-        lambda: (
-            f"samples from {np.min(samples)} to {np.max(samples)} do not fit on the grid [{grid.lower}, {grid.upper}]"
-        ),
+        lambda: ends()[0] >= grid.lower - tolerance and ends()[1] <= grid.upper + tolerance,
+        lambda: f"samples from {ends()[0]} to {ends()[1]} do not fit on the grid [{grid.lower}, {grid.upper}]",
         (samples, grid),
     )
     width = silverman(samples) if bandwidth is None else as_floating(bandwidth, "bandwidth")
@@ -77,7 +77,7 @@ def kernel_density(
     is_histogram = bandwidth is not None and known(width) and float(width) == 0
     # Faces are computed out here: a compiler may round them otherwise, and a sample at a face is a common thing.
     mass = _histogram(samples, grid, grid.faces) if is_histogram else _smooth(samples, grid, width)
-    return _unless_outside(mass, samples, grid, tolerance) / grid.width
+    return _averages(mass, samples, grid, tolerance)
 
 
 def _summed(
@@ -120,10 +120,12 @@ def _smooth(samples: Array, grid: Grid, width: Array) -> Array:
     return mass / jnp.sum(mass)
 
 
-def _unless_outside(mass: Array, samples: Array, grid: Grid, tolerance: Array) -> Array:
-    """NaN if a sample is not on the grid, which is not known before where samples are traced."""
+@jax.jit
+def _averages(mass: Array, samples: Array, grid: Grid, tolerance: Array) -> Array:
+    """Those of the mass in each cell: NaN if a sample is not on the grid, which is not known before where samples are
+    traced."""
     inside = (jnp.min(samples) >= grid.lower - tolerance) & (jnp.max(samples) <= grid.upper + tolerance)
-    return jnp.where(inside, mass, jnp.full_like(mass, jnp.nan))
+    return jnp.where(inside, mass, jnp.full_like(mass, jnp.nan)) / grid.width
 
 
 def _by_samples(samples: Array, grid: Grid, width: Array) -> Array:

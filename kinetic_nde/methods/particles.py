@@ -6,6 +6,7 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Real
 
 from .._values import require
@@ -151,10 +152,10 @@ def check_ensemble(equation: AbstractBalanceLaw, initial: Ensemble) -> None:
     if equation.walls is not None and initial.dimension != 1:
         raise ValueError(f"walls (lo, hi) are for one dimension, the ensemble has {initial.dimension}")
     samples = initial.samples
-    for wall, beyond in zip(equation.walls or (), (jnp.less, jnp.greater), strict=False):
+    for wall, beyond in zip(equation.walls or (), (np.less, np.greater), strict=False):
         if wall is not None:
             require(
-                lambda wall=wall, beyond=beyond: not jnp.any(beyond(samples, wall)),
+                lambda wall=wall, beyond=beyond: not np.any(beyond(samples, wall)),
                 lambda wall=wall: f"some particles start beyond the wall at {wall}",
                 wall,
                 samples,
