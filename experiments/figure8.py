@@ -106,14 +106,19 @@ def exact_updates(
     loss: Callable[[Array], Array], optimizer: optax.GradientTransformation, updates: int, divided: bool = True
 ) -> np.ndarray:
     """w, b and the mean of g(T) at the start and after each update by the closed form of a loss, (updates + 1, 3)."""
-    parameters, slope = jnp.array(START), jax.jit(jax.grad(loss))
-    rows = []
-    with jax.numpy_dtype_promotion("standard"):  # which optax counts on
-        state = optimizer.init(parameters)
-        for _ in range(updates + 1):
-            rows.append([*parameters.tolist(), float(exact_mean_and_std(parameters)[0])])
-            step, state = optimizer.update(slope(parameters) / (T1 if divided else 1.0), state)
-            parameters = jnp.asarray(optax.apply_updates(parameters, step))
+    parameters, rows = jnp.array(START), []
+    state = optimizer.init(parameters)
+
+    @jax.jit
+    def advance(parameters: Array, state: Any) -> tuple[Array, Any, Array]:
+        row = jnp.append(parameters, exact_mean_and_std(parameters)[0])
+        with jax.numpy_dtype_promotion("standard"):  # which optax counts on
+            step, state = optimizer.update(jax.grad(loss)(parameters) / (T1 if divided else 1.0), state)
+            return jnp.asarray(optax.apply_updates(parameters, step)), state, row
+
+    for _ in range(updates + 1):
+        parameters, state, row = advance(parameters, state)
+        rows.append(row)
     return np.array(rows)
 
 
