@@ -169,13 +169,13 @@ class Bowl(eqx.Module):
 
 
 def problem(cells, method=None):
-    """A loss of (w, b, nu, k) and an adjoint: layers of w, knots of b, a wall and an open end."""
+    """A loss of (w, b, nu, k) and an adjoint: layers of w, a wall and an open end."""
     grid = kn.Grid(-6.0, 6.0, cells)
     start, target = kn.Density.gaussian(1.0, 0.6, grid), kn.Density.gaussian(0.5, 0.8, grid)
 
     def loss(p, adjoint):
         w = kn.PiecewiseConstant([0.0, 0.3], jnp.stack([p[0], 1.5 * p[0]]))
-        net = kn.SimResNet(w, kn.Interpolated([0.0, 0.6], jnp.stack([p[1], -p[1]])), kn.Tanh())
+        net = kn.SimResNet(w, p[1], kn.Tanh())
         return kn.L2Loss(target)(between(net, p[2], (-6.0, None), start, 0.7, adjoint, Bowl(p[3]), method).final)
 
     return loss

@@ -47,7 +47,8 @@ def wind(equation: AbstractBalanceLaw, grid: Grid, t: Float[Array, ""]) -> Wind:
     # Not jnp.abs, whose derivative at 0 is 0: where the wind turns at a face, the flux there still depends on it.
     sign = jnp.where(rightwards, jnp.ones_like(v), -jnp.ones_like(v))
     courant = sign * v / grid.width
-    return Wind(sign, courant, share, jnp.max(courant))
+    # Only steps depend on it, which are constants for differentiation.
+    return Wind(sign, courant, share, jax.lax.stop_gradient(jnp.max(courant)))
 
 
 def extend(averages: Float[Array, " cells"]) -> Float[Array, " extended"]:
