@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, PRNGKeyArray
 
-from ._values import as_count, as_floating, cast, common_float, default_float, known, require, under_jit
+from ._values import as_count, as_floating, as_key, cast, common_float, default_float, known, require, under_jit
 from .adjoints.adjoint import AbstractAdjoint, CheckpointAdjoint, in_force
 from .distributions.density import Density
 from .distributions.ensemble import Ensemble
@@ -31,7 +31,10 @@ _METHODS: list[tuple[type[AbstractBalanceLaw], type, tuple[type[AbstractMethod],
     (MeanField, Density, (FiniteVolume, Characteristics)),
     (MeanField, Ensemble, (Particles, Layers)),
     (FokkerPlanck, Density, (FiniteVolume,)),
+    (FokkerPlanck, Ensemble, (Particles,)),
 ]
+# The cells in which whatever solves draws random numbers.
+_RANDOM: list[tuple[type[AbstractBalanceLaw], type]] = [(FokkerPlanck, Ensemble)]
 
 
 def solve(
@@ -56,7 +59,8 @@ def solve(
     - `saveat`: increasing times in [t0, t1] at which the distribution is stored; only t1 by default.
     - `adjoint`: how derivatives pass through: `CheckpointAdjoint()` (reverse-mode autodiff of the scheme),
       `TransportAdjoint()` (the adjoint equation) or `ForwardMode()`.
-    - `key`: for methods that are random.
+    - `key`: one of JAX's random keys, without which a `FokkerPlanck` on an `Ensemble` is not solved; the same key gives
+      the same result. Nothing else is random, and leaves it alone.
     - `max_steps`: a limit; none by default.
     - `progress`: shows a progress bar.
     - `throw`: whether a failure at run time raises `RuntimeError` with the result's message; with `False` see
@@ -66,8 +70,9 @@ def solve(
     float types of initial distribution and field take JAX's result type; times and walls follow it. No derivative
     of a density passes through t0, t1 and saveat, which only decide on the steps: their lengths count as constants.
 
-    Raises `TypeError` for an equation, a distribution or a method that do not go together, `ValueError` for shapes and
-    values that are wrong as far as they are known; traced values that are wrong end in a `Result`.
+    Raises `TypeError` for an equation, a distribution or a method that do not go together and for what is no key,
+    `ValueError` for a missing key, and for shapes and values that are wrong as far as they are known; traced values that
+    are wrong end in a `Result`.
 
     >>> import kinetic_nde as kn
     >>> equation = kn.MeanField(kn.SimResNet(weight=1.0, bias=-5.0, activation=kn.Tanh()), walls=(2.0, 8.0))
@@ -76,6 +81,7 @@ def solve(
     [0.5, 0.5]
     """
     chosen = _choose(equation, initial, method)
+    key = _key(equation, initial, key)
     if not isinstance(adjoint, AbstractAdjoint):
         meant = isinstance(adjoint, type) and issubclass(adjoint, AbstractAdjoint)
         hint = f": did you mean kn.{adjoint.__name__}()?" if meant else ""
@@ -114,6 +120,16 @@ def _choose(equation: Any, initial: Any, method: Any) -> AbstractMethod:
     raise TypeError(
         f"no method solves {type(equation).__name__} for a {type(initial).__name__}; possible initial distributions: {possible}"
     )
+
+
+def _key(equation: AbstractBalanceLaw, initial: Density | Ensemble, key: Any) -> Any:
+    if key is not None:
+        return as_key(key)
+    if any(isinstance(equation, law) and isinstance(initial, kind) for law, kind in _RANDOM):
+        raise ValueError(
+            f"{type(equation).__name__} on an {type(initial).__name__} is random: give key=jax.random.key(0), or another seed"
+        )
+    return None
 
 
 def _times(t0: Any, t1: Any, saveat: Any) -> Times:

@@ -1,4 +1,4 @@
-"""Each particle's own ordinary differential equation."""
+"""Each particle's own differential equation."""
 
 from typing import Any
 
@@ -9,15 +9,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Real
 
-from .._values import require
+from .._values import as_count, require
 from ..distributions.ensemble import Ensemble
 from ..equations.balance_law import AbstractBalanceLaw
+from ..equations.fokker_planck import FokkerPlanck
 from ..network.field import breakpoints
+from . import brownian, euler_maruyama, stochastic
 from .bounded import Bounded, StayingAtWalls
 from .method import AbstractMethod, Integrated, Options, Times, check_velocity, save_times
 from .result import Result, from_diffrax
-from .tolerances import as_solver, as_tolerance, controller
+from .tolerances import as_optional_tolerance, as_solver, controller
 
+_RTOL, _ATOL = 1e-8, 1e-10
 # The first step is this part of the whole: an estimate from the data would depend on their units.
 _FIRST_STEPS = 64
 # Standard deviations from 0 beyond which data count as far away.
@@ -25,29 +28,87 @@ _FAR = 10
 
 
 class Particles(AbstractMethod):
-    """The neural ODE dx/dt = v(t, x) for each sample of an ensemble, Eq. (2) of Herty, Trimborn, Visconti (2021), by
-    diffrax.
+    """Each sample of an ensemble by itself.
+
+    **For a `MeanField`** the neural ODE dx/dt = v(t, x), Eq. (2) of Herty, Trimborn, Visconti (2021), by diffrax.
 
     - `solver`: any of diffrax's explicit Runge-Kutta methods with an error estimate; Tsitouras' 5(4) by default.
-    - `rtol`, `atol`: tolerances of a step; `rtol` is relative to x, or far from 0 to the distance from the initial mean,
-      and `atol` in units of the spread of the initial samples, so that a change of units changes nothing.
+    - `rtol`, `atol`: tolerances of a step, 1e-8 and 1e-10 by default; `rtol` is relative to x, or far from 0 to the
+      distance from the initial mean, and `atol` in units of the spread of the initial samples, so that a change of units
+      changes nothing.
 
     A particle at a wall has outward velocity zero, and leaves when the field turns round. Particles share their steps,
-    which end at the breakpoints of the field. Raises `ValueError` for tolerances that are not positive and finite and
-    for particles that start outside the walls, `TypeError` for another solver.
+    which end at the breakpoints of the field.
+
+    **For a `FokkerPlanck`** the stochastic differential equation dX = v(t, X) dt + nu K(X) dW (Ito), by layers with noise,
+
+        x(k + 1) = x(k) + dt v(t_k, x(k)) + sqrt(dt) nu K(x(k)) xi_k,   xi_k standard normal, by component,
+
+    Eq. (20) with eps = dt: the scheme of Euler and Maruyama, in which means of smooth functions are off by O(dt). With
+    nu = 0 it is `Layers`.
+
+    - `steps`: a static number of equal steps between two events (save times, breakpoints of the field). By default 1000
+      from t0 to t1, shared among the spans by their length, and more where the field is steep: none is longer than 0.01
+      over the largest |d_x v| at the particles when the span begins, down to a 100,000th of t1 - t0. Steep noise does not
+      count: for (nu d_x K)^2 (t1 - t0) above 10 give `steps`.
+    - `solver`: one of diffrax's for noise instead, along virtual Brownian trees, which are the same paths for any
+      number of steps and take some ten times as long per step: `ItoMilstein()`, one for Stratonovich's integral such as
+      `Heun()`, `SPaRK()`, whose drift is converted, or, where K does not depend on x, one for additive noise such as
+      `ShARK()`, `SRA1()`. K_i must depend on x_i only. Without walls.
+
+    Particles are reflected at walls: nothing passes, and means stay off by O(dt). The same key gives the same paths.
+    Derivatives are along them, with the same noise, by `CheckpointAdjoint` and `ForwardMode`; they need v and K
+    that are smooth, or have kinks only.
+
+    Raises `ValueError` for tolerances that are not positive and finite, for steps < 1, for options that the equation
+    has no use for, and for particles that start outside the walls, `TypeError` for another solver.
 
     >>> Particles(rtol=1e-6).rtol
     Array(1.e-06, dtype=float64)
+    >>> import kinetic_nde as kn
+    >>> equation = kn.FokkerPlanck(kn.SimResNet(-1.0, 0.0, kn.Identity()), nu=2**0.5)
+    >>> start = kn.Ensemble(jnp.ones(10_000))
+    >>> final = kn.solve(equation, start, t1=1.0, method=Particles(steps=100), key=jax.random.key(0)).final
+    >>> abs(float(final.mean) - 0.99**100) < 0.04
+    True
     """
 
-    solver: diffrax.AbstractERK = eqx.field(converter=as_solver, default=diffrax.Tsit5())
-    rtol: Float[Array, ""] = eqx.field(converter=as_tolerance("rtol"), default=1e-8)
-    atol: Float[Array, ""] = eqx.field(converter=as_tolerance("atol"), default=1e-10)
+    solver: diffrax.AbstractSolver | None = eqx.field(converter=brownian.as_particle_solver, default=None)
+    rtol: Float[Array, ""] | None = eqx.field(converter=as_optional_tolerance("rtol"), default=None)
+    atol: Float[Array, ""] | None = eqx.field(converter=as_optional_tolerance("atol"), default=None)
+    steps: int | None = eqx.field(
+        static=True, default=None, converter=lambda steps: None if steps is None else as_count(steps, "steps")
+    )
 
     def check(self, equation: AbstractBalanceLaw, initial: Ensemble) -> None:
         check_ensemble(equation, initial)
+        if isinstance(equation, FokkerPlanck):
+            self._check_noisy(equation, initial)
+            return
+        if self.steps is not None:
+            raise ValueError(
+                f"steps={self.steps} is for kn.FokkerPlanck; without noise steps follow rtol and atol: "
+                f"kn.Layers({self.steps}) takes a fixed number"
+            )
+        if self.solver is not None:
+            as_solver(self.solver)
+
+    def _check_noisy(self, equation: FokkerPlanck, initial: Ensemble) -> None:
+        for name, value in (("rtol", self.rtol), ("atol", self.atol)):
+            if value is not None:
+                raise ValueError(f"{name} is for kn.MeanField: with noise steps have a fixed length, give steps= instead")
+        if self.solver is not None:
+            brownian.check_solver(self.solver, equation, initial.samples[0])
 
     def integrate(self, equation: AbstractBalanceLaw, initial: Ensemble, times: Times, options: Options) -> Integrated:
+        if isinstance(equation, FokkerPlanck):
+            # Raises TypeError for an adjoint that does not know of noise.
+            _ = options.adjoint.ode
+            if self.solver is None:
+                advance = euler_maruyama.advance(options, self.steps)
+            else:
+                advance = brownian.advance(self.solver, options)
+            return stochastic.integrate(equation, initial, times, options, self.steps, advance)
         check_velocity(equation.field, initial.samples[0])
         mean, spread = jnp.mean(initial.samples, axis=0), jnp.std(initial.samples, axis=0)
         centre = jnp.where(jnp.abs(mean) > _FAR * spread, mean, jnp.zeros_like(mean))
@@ -55,9 +116,9 @@ class Particles(AbstractMethod):
         size = jnp.where(largest > 0, largest, jnp.max(jnp.abs(initial.samples)))
         size = jnp.where(size > 0, size, jnp.ones_like(size))
         problem = Trajectories(
-            self.solver,
-            self.rtol,
-            self.atol,
+            diffrax.Tsit5() if self.solver is None else as_solver(self.solver),
+            jnp.asarray(_RTOL, times.t0.dtype) if self.rtol is None else self.rtol,
+            jnp.asarray(_ATOL, times.t0.dtype) if self.atol is None else self.atol,
             jax.lax.stop_gradient(size),
             jax.lax.stop_gradient(jnp.broadcast_to(centre, initial.samples.shape)),
             tuple(None if wall is None else wall - jax.lax.stop_gradient(centre) for wall in equation.walls or ()),

@@ -48,6 +48,12 @@ def as_tolerance(name: str) -> Callable[[Any], Array]:
     return convert
 
 
+def as_optional_tolerance(name: str) -> Callable[[Any], Array | None]:
+    """The same where None, for the method's own choice, may be given too."""
+    convert = as_tolerance(name)
+    return lambda value: None if value is None else convert(value)
+
+
 def controller(
     rtol: Float[Array, ""],
     atol: Float[Array, ""],

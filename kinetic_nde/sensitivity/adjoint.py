@@ -64,5 +64,5 @@ class TransportAdjoint(AbstractAdjoint):
     @property
     def ode(self) -> diffrax.AbstractAdjoint:
         raise TypeError(
-            "TransportAdjoint is for FiniteVolume and Particles: take kn.CheckpointAdjoint() or kn.ForwardMode()"
+            "TransportAdjoint is for FiniteVolume and Particles without noise: take kn.CheckpointAdjoint() or kn.ForwardMode()"
         )
