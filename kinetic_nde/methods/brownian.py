@@ -10,6 +10,7 @@ import lineax as lx
 from diffrax import AbstractSpaceTimeLevyArea, AbstractSpaceTimeTimeLevyArea
 from jaxtyping import Array, Float
 
+from .._values import default_float
 from ..equations.fokker_planck import FokkerPlanck
 from .method import Options
 from .stochastic import Advance, Span
@@ -34,12 +35,17 @@ def is_stochastic(solver: Any) -> bool:
 
 
 def check_solver(solver: diffrax.AbstractSolver, equation: FokkerPlanck, point: Float[Array, "*d"]) -> None:
-    """Raises `ValueError` for a solver for a mean field, with walls, and where one for noise that does not depend on x
-    meets a K that does."""
+    """Raises `ValueError` for a solver for a mean field, with walls, where one for noise that does not depend on x meets a
+    K that does, and for a float type that diffrax's solver does not keep."""
     name = type(solver).__name__
     if not is_stochastic(solver):
         raise ValueError(
             f"{name} is for kn.MeanField: leave solver= out, or take one for noise such as diffrax.ItoMilstein()"
+        )
+    if isinstance(solver, diffrax.ItoMilstein) and point.dtype != default_float():
+        raise ValueError(
+            f"ItoMilstein is for {default_float()} here, and the samples are {point.dtype}: "
+            "diffrax.StratonovichMilstein() is the same scheme, with the drift that it is given"
         )
     if equation.walls is not None:
         raise ValueError(f"{name} knows no walls: leave solver= out, the default reflects at them")
@@ -66,11 +72,11 @@ def advance(solver: diffrax.AbstractSolver, options: Options) -> Advance:
         zero, one = jnp.zeros_like(length), jnp.ones_like(length)
         convert = isinstance(solver, diffrax.AbstractStratonovichSolver) and not _constant(span.law, x[0])
 
-        def drift(s: Array, point: Array, law: FokkerPlanck) -> Array:
+        def drift(s: Any, point: Array, law: FokkerPlanck) -> Array:
             v = law.velocity(span.start + s * length, point)
             return length * (v - _correction(law, point) if convert else v)
 
-        def noise(s: Array, point: Array, law: FokkerPlanck) -> Any:
+        def noise(s: Any, point: Array, law: FokkerPlanck) -> Any:
             strength = jnp.sqrt(length) * law.noise(point)
             return strength if point.ndim == 0 else lx.DiagonalLinearOperator(strength)
 
@@ -92,7 +98,7 @@ def advance(solver: diffrax.AbstractSolver, options: Options) -> Advance:
             assert solution.ys is not None
             return jnp.where(steps > 0, solution.ys[0], point)
 
-        keys = jax.random.split(jax.random.fold_in(span.key, span.index), x.shape[0])
+        keys = jax.random.split(jax.random.fold_in(span.key, span.place), x.shape[0])
         return jax.vmap(path)(x, keys)
 
     return follow

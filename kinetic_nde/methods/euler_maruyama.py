@@ -64,9 +64,10 @@ def reflected(x: Float[Array, "*n"], walls: Walls | None) -> Float[Array, "*n"]:
     """
     low, high = walls or (None, None)
     if low is not None and high is not None:
-        # Mirrored at both, places repeat after twice the distance.
-        beyond = jnp.mod(x - low, 2 * (high - low))
-        back = jnp.clip(low + jnp.minimum(beyond, 2 * (high - low) - beyond), low, high)
+        # Mirrored at both, places repeat after twice the distance. Not by jnp.mod, which is not vectorised.
+        period = 2 * (high - low)
+        beyond = x - low - period * jnp.floor((x - low) / period)
+        back = jnp.clip(low + jnp.minimum(beyond, period - beyond), low, high)
         return jnp.where((x < low) | (x > high), back, x)
     if low is not None:
         return jnp.where(x < low, 2 * low - x, x)

@@ -96,7 +96,9 @@ class Particles(AbstractMethod):
     def _check_noisy(self, equation: FokkerPlanck, initial: Ensemble) -> None:
         for name, value in (("rtol", self.rtol), ("atol", self.atol)):
             if value is not None:
-                raise ValueError(f"{name} is for kn.MeanField: with noise steps have a fixed length, give steps= instead")
+                raise ValueError(
+                    f"{name} is for kn.MeanField: with noise steps have a fixed length, give steps= instead"
+                )
         if self.solver is not None:
             brownian.check_solver(self.solver, equation, initial.samples[0])
 

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from ..distributions.ensemble import Ensemble
 from ..equations.fokker_planck import FokkerPlanck
 from ..network import field as fields
-from .method import Integrated, Options, Times, check_velocity, spans, with_field
+from .method import Integrated, Options, Times, check_velocity, spans
 from .result import Result, first_failure
 
 # Of a whole solve, shared among its spans by their length.
@@ -27,11 +27,11 @@ _ENTRIES = 10**6
 
 class Span(NamedTuple):
     """What the steps between two events need to know: number `first` to `last` - 1 of the solve, of length `dt`, the
-    first of which begins at `start`. `index` is the number of the span."""
+    first of which begins at `start`. `place` is the number of the span."""
 
     law: FokkerPlanck
     key: PRNGKeyArray
-    index: Int[Array, ""]
+    place: Int[Array, ""]
     start: Float[Array, ""]
     dt: Float[Array, ""]
     first: Int[Array, ""]
@@ -62,14 +62,14 @@ def integrate(
 
     def span(carry: tuple, ends: tuple) -> tuple:
         x, first, short = carry
-        start, end, index = ends
+        start, end, place = ends
         # Inside a span there are no breakpoints: each step has its own layer.
-        law = with_field(equation, fields.frozen(equation.field, 0.5 * (start + end)))
+        law = eqx.tree_at(lambda law: law.field, equation, fields.frozen(equation.field, 0.5 * (start + end)))
         count = enough_steps(law, x, start, end, times) if steps is None else jnp.asarray(steps, jnp.int32)
         count = jnp.where(end > start, count, 0)
         allowed = count if options.max_steps is None else jnp.minimum(count, options.max_steps - first)
         dt = jax.lax.stop_gradient((end - start) / jnp.maximum(count, 1).astype(end.dtype))
-        x = advance(Span(law, key, index, start, dt, first, first + allowed, times), x, number)
+        x = advance(Span(law, key, place, start, dt, first, first + allowed, times), x, number)
         return (x, first + allowed, short | (allowed < count)), x
 
     carry = (initial.samples, jnp.zeros((), jnp.int32), jnp.zeros((), bool))
