@@ -13,7 +13,7 @@ import oracles
 import pytest
 
 import kinetic_nde as kn
-from benchmarks import accuracy, c_loop, cost, forward, gradient, problem, ways
+from benchmarks import accuracy, c_loop, cost, forward, gradient, kinetic, noise, problem, ways
 from benchmarks.layouts import LAYOUTS, arguments, steps_of
 from benchmarks.table import Table
 
@@ -25,6 +25,7 @@ TABLES = [
     "Error against time",
     "At equal error",
 ]
+TABLES_OF_NOISE = ["Targets", "Euler and Maruyama", "Law"]
 TABLES_OF_GRADIENTS = ["Targets", "One density", "A batch", "An ensemble", "Memory against steps"]
 
 
@@ -79,6 +80,31 @@ def test_a_quick_run_writes_its_tables_and_a_picture(quick):
 
 def test_a_quick_run_of_the_gradients_writes_its_tables_and_a_picture(quick_gradient):
     check_report(*quick_gradient, "gradient.md", "gradient.png", TABLES_OF_GRADIENTS, 1020)
+
+
+@pytest.fixture(scope="module")
+def quick_kinetic(tmp_path_factory):
+    """The same of the kinetic equations."""
+    out = tmp_path_factory.mktemp("kinetic") / "new"
+    return out, quick_run(kinetic, out)
+
+
+def test_a_quick_run_of_the_kinetic_equations_writes_its_tables_and_a_picture(quick_kinetic):
+    check_report(*quick_kinetic, "kinetic.md", "noise.png", TABLES_OF_NOISE, 1020)
+    columns, rows = section(quick_kinetic[1], "Targets")
+    assert {row[columns.index("target")] for row in rows} == {"at most 1.5", "at most 4"}
+    # 40 particles: not far, but as far as so few are.
+    assert all(0 < float(row[2]) < 6 for row in rows if "standard errors" in row[0])
+
+
+def test_the_law_that_is_compared_with_is_the_closed_form():
+    w, b, nu, start = -1.0, 0.4, 0.7, noise.START
+    mean = (start + b / w) * np.exp(w) - b / w
+    np.testing.assert_allclose(noise.exact(lambda t: w, False), (mean, nu**2 * np.expm1(2 * w) / (2 * w)), rtol=1e-9)
+    # K = x: m2' = a m2 + 2 b m1, whose solution with a constant mean -b/w and what decays from it is known.
+    a, far = 2 * w + nu**2, start + b / w
+    second = np.exp(a) * (start**2 + 2 * b * (far * np.expm1(w - a) / (w - a) + b / w * np.expm1(-a) / a))
+    np.testing.assert_allclose(noise.exact(lambda t: w, True), (mean, second - mean**2), rtol=1e-9)
 
 
 def test_all_ways_are_measured_and_agree(quick_gradient):
@@ -193,7 +219,7 @@ def test_time_at_equal_error_is_interpolated_in_logarithms():
     assert table.column("1e-05") == [None, None]
 
 
-@pytest.mark.parametrize("program", [forward, gradient])
+@pytest.mark.parametrize("program", [forward, gradient, kinetic])
 def test_a_folder_that_cannot_be_made_is_one_line_and_exit_code_2(program, tmp_path, capsys):
     file = tmp_path / "file"
     file.write_text("")

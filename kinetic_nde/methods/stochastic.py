@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from ..distributions.ensemble import Ensemble
-from ..equations.fokker_planck import FokkerPlanck
+from ..equations.fokker_planck import FokkerPlanck, check_shape
 from ..network import field as fields
 from .method import Integrated, Options, Times, check_velocity, spans
 from .result import Result, first_failure
@@ -54,7 +54,7 @@ def integrate(
     """The solve over all spans: `steps` equal steps in each, or as many as `enough_steps` says."""
     point = initial.samples[0]
     check_velocity(equation.field, point)
-    check_noise(equation, point)
+    check_shape(equation.diffusion, point)
     key = options.key
     assert key is not None  # `solve` has seen to it
     plan = spans(equation.field, times)
@@ -107,12 +107,3 @@ def largest_slope(law: FokkerPlanck, t: Float[Array, ""], x: Float[Array, "m *d"
     slopes = jnp.abs(jax.vmap(jax.jacfwd(lambda point: field.velocity(t, point)))(probed))
     rows = slopes if x.ndim == 1 else jnp.sum(slopes, axis=-1)
     return jnp.max(jnp.where(jnp.isfinite(rows), rows, jnp.zeros_like(rows)))
-
-
-def check_noise(equation: FokkerPlanck, point: Float[Array, "*d"]) -> None:
-    """Raises `ValueError` if K does not give an array of the shape of `point`."""
-    out = jax.eval_shape(equation.diffusion, point)
-    if getattr(out, "shape", None) != point.shape:
-        raise ValueError(
-            f"the diffusion is called with points of shape {point.shape} and must give K(x) of that shape, by component, got {out}"
-        )
