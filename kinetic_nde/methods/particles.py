@@ -30,7 +30,7 @@ _FAR = 10
 class Particles(AbstractMethod):
     """Each sample of an ensemble by itself.
 
-    **For a `MeanField`** the neural ODE dx/dt = v(t, x), Eq. (2) of Herty, Trimborn, Visconti (2021), by diffrax.
+    For a `MeanField`: the neural ODE dx/dt = v(t, x), Eq. (2) of Herty, Trimborn, Visconti (2021), by diffrax.
 
     - `solver`: any of diffrax's explicit Runge-Kutta methods with an error estimate; Tsitouras' 5(4) by default.
     - `rtol`, `atol`: tolerances of a step, 1e-8 and 1e-10 by default; `rtol` is relative to x, or far from 0 to the
@@ -40,7 +40,7 @@ class Particles(AbstractMethod):
     A particle at a wall has outward velocity zero, and leaves when the field turns round. Particles share their steps,
     which end at the breakpoints of the field.
 
-    **For a `FokkerPlanck`** the stochastic differential equation dX = v(t, X) dt + nu K(X) dW (Ito), by layers with noise,
+    For a `FokkerPlanck`: the stochastic differential equation dX = v(t, X) dt + nu K(X) dW (Ito), by layers with noise,
 
         x(k + 1) = x(k) + dt v(t_k, x(k)) + sqrt(dt) nu K(x(k)) xi_k,   xi_k standard normal, by component,
 
@@ -52,7 +52,7 @@ class Particles(AbstractMethod):
       over the largest |d_x v| at the particles when the span begins, down to a 100,000th of t1 - t0. Steep noise does not
       count: for (nu d_x K)^2 (t1 - t0) above 10 give `steps`.
     - `solver`: one of diffrax's for noise instead, along virtual Brownian trees, which are the same paths for any
-      number of steps and take some ten times as long per step: `ItoMilstein()`, one for Stratonovich's integral such as
+      number of steps and take some hundred times as long per step: `ItoMilstein()`, one for Stratonovich's integral such as
       `Heun()`, `SPaRK()`, whose drift is converted, or, where K does not depend on x, one for additive noise such as
       `ShARK()`, `SRA1()`. K_i must depend on x_i only. Without walls.
 
