@@ -5,6 +5,12 @@ from .analysis.diagnose import diagnose as diagnose
 from .analysis.diagnosis import Diagnosis as Diagnosis
 from .analysis.dobrushin import dobrushin_bound as dobrushin_bound
 from .analysis.equilibria import SteadyStates as SteadyStates
+from .analysis.families.gaussian import GaussianFamily as GaussianFamily
+from .analysis.families.generalized_gamma import GeneralizedGammaFamily as GeneralizedGammaFamily
+from .analysis.families.inverse_gamma import InverseGammaFamily as InverseGammaFamily
+from .analysis.families.pareto_tail import ParetoTailFamily as ParetoTailFamily
+from .analysis.fitted import Candidate as Candidate, Fit as Fit
+from .analysis.fitting import fit as fit
 from .analysis.flow import Flow as Flow, StandardNormal as StandardNormal
 from .analysis.linearised import closure_error as closure_error, linearised as linearised
 from .analysis.mean_preserving_bias import mean_preserving_bias as mean_preserving_bias
