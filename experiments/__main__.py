@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jax
 
-from . import dobrushin, figure1, figure2, figure3, figure4, figure7, figure8, growing_cosine, update_cost
+from . import dobrushin, figure1, figure2, figure3, figure4, figure7, figure8, fitting, growing_cosine, update_cost
 from .numbers import Number, table
 
 EXPERIMENTS = {
@@ -20,6 +20,7 @@ EXPERIMENTS = {
     "figure8": figure8,
     "growing_cosine": growing_cosine,
     "dobrushin": dobrushin,
+    "fitting": fitting,
     "update_cost": update_cost,
 }
 

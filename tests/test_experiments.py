@@ -22,7 +22,7 @@ from experiments import __main__ as program, figure4, figure8, growing_cosine, u
 from experiments.numbers import Number, table
 
 NAMES = [
-    *("figure1", "figure2", "figure3", "figure4", "figure7", "figure8", "growing_cosine", "dobrushin"),
+    *("figure1", "figure2", "figure3", "figure4", "figure7", "figure8", "growing_cosine", "dobrushin", "fitting"),
     "update_cost",
 ]
 # One column wide, all others two.

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import ArrayLike
 from scipy.stats import ks_1samp
 
-from .._values import as_floating, known
+from .._values import as_floating, known, under_jit
 from ..distributions.ensemble import Ensemble
 from .families.family import AbstractFamily, strength
 from .families.gaussian import GaussianFamily
@@ -60,9 +60,9 @@ def fit(samples: Ensemble | ArrayLike | list, family: AbstractFamily | None = No
     [-1.0, 2.0, 1.0]
     """
     chosen = _families(family)
-    x = _checked(samples)
-    if not known(nu):
+    if not known(samples, nu) or under_jit():
         raise ValueError("fit works on known values, outside jit, vmap and grad")
+    x = _checked(samples)
     nu = None if nu is None else strength(nu)
     if family is not None:
         return _fitted(chosen[0], x, nu)
@@ -124,8 +124,6 @@ def _checked(samples: Any) -> np.ndarray:
     """The samples as float64."""
     if isinstance(samples, Ensemble):
         samples = samples.samples[:, 0] if samples.samples.ndim == 2 and samples.dimension == 1 else samples.samples
-    if not known(samples):
-        raise ValueError("fit works on known values, outside jit, vmap and grad")
     # NumPy's own: float64 also where JAX is set to less.
     x = samples if isinstance(samples, np.ndarray) and samples.dtype.kind == "f" else as_floating(samples, "samples")
     x = np.asarray(x, dtype=np.float64)
