@@ -101,9 +101,7 @@ def test_the_gaussian_has_a_closed_form():
     n, mean, std = x.size, np.mean(x), np.std(x)
     np.testing.assert_allclose(list(found.parameters.values()), [mean, std], rtol=1e-14)
     errors = [found.standard_errors[name] for name in ("mean", "std", "weight")]
-    np.testing.assert_allclose(
-        errors, [std / np.sqrt(n), std / np.sqrt(2 * n), 4 / std**2 / np.sqrt(2 * n)], rtol=1e-8
-    )
+    np.testing.assert_allclose(errors, [std / np.sqrt(n), std / np.sqrt(2 * n), 4 / std**2 / np.sqrt(2 * n)], rtol=1e-8)
     np.testing.assert_allclose([found.aic, found.bic], np.array([2 * 2, 2 * np.log(n)]) - 2 * found.log_likelihood)
 
 

@@ -1,0 +1,113 @@
+"""The noisy network that drives any data to the distribution of measurements."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ..analysis.families.family import AbstractFamily
+from ..analysis.families.gaussian import GaussianFamily
+from ..analysis.families.generalized_gamma import GeneralizedGammaFamily
+from ..analysis.families.inverse_gamma import InverseGammaFamily
+from ..analysis.families.pareto_tail import ParetoTailFamily
+from ..analysis.fitted import Fit
+from ..analysis.fitting import fit
+from ..distributions.density import Density
+from ..distributions.grid import Grid
+from ..equations.fokker_planck import FokkerPlanck
+from ..methods.chang_cooper import ChangCooper
+from ..solution import Solution
+from ..solve import solve
+from .standardise import InputError
+
+FAMILIES: dict[str, AbstractFamily] = {
+    "gaussian": GaussianFamily(),
+    "inverse-gamma": InverseGammaFamily(),
+    "pareto-tail": ParetoTailFamily(),
+    "generalized-gamma": GeneralizedGammaFamily(),
+}
+CELLS = 400
+# Of the picture: the share of the fitted distribution that it shows at least, but no further than so many medians.
+_SHOWN, _MEDIANS = 0.95, 20.0
+_TIMES = (0.0, 0.1, 0.3, 1.0, 3.0, 20.0)  # in units of the time in which the network forgets
+
+
+class Fitted(NamedTuple):
+    """A fit, and the way of a uniform distribution to its steady state within `interval`, between walls at the ends of it:
+    `steady` are the averages of what the fitted distribution has there, of mass 1, and `distances` how far from it
+    the solution is in L1 at its save times."""
+
+    values: np.ndarray
+    fit: Fit
+    interval: tuple[float, float]
+    uniform: tuple[float, float]
+    solution: Solution
+    steady: Density
+    distances: np.ndarray
+
+    @property
+    def shown(self) -> np.ndarray:
+        """The measurements within `interval`."""
+        low, high = self.interval
+        return self.values[(self.values >= low) & (self.values <= high)]
+
+
+def fit_values(values: np.ndarray, family: str | None = None, nu: float | None = None) -> Fitted:
+    """Fits measurements (M,) and solves from a uniform distribution to the steady state, in the unit of the measurements.
+
+    Raises `InputError` for a family of another name and for what `kn.fit` refuses.
+
+    >>> found = fit_values(np.array([1.0, 2.0, 2.5, 3.0, 4.0]), "gaussian")
+    >>> round(found.fit.parameters["mean"], 6), bool(found.distances[-1] < 1e-3)
+    (2.5, True)
+    """
+    chosen = None
+    if family is not None:
+        chosen = FAMILIES.get(family.lower().replace("_", "-"))
+        if chosen is None:
+            raise InputError(f"no family is called {family!r}; there are: {', '.join(FAMILIES)}")
+    if nu is not None and not 0 < nu < math.inf:
+        raise InputError(f"--nu must be a finite number > 0, got {nu}")
+    try:
+        found = fit(values, chosen, nu)
+    except (ValueError, RuntimeError) as error:
+        raise InputError(str(error)) from error
+    return _towards_the_steady_state(values, found)
+
+
+def _towards_the_steady_state(values: np.ndarray, found: Fit) -> Fitted:
+    low, high = interval = _interval(values, found)
+    grid = Grid(low, high, CELLS)
+    below = found.family.cdf(found.parameters, np.asarray(grid.faces))
+    steady = Density(grid, np.diff(below) / (below[-1] - below[0]) / float(grid.width))
+    inside = values[(values >= low) & (values <= high)]
+    uniform = (float(np.min(inside)), float(np.max(inside))) if np.ptp(inside) > 0 else interval
+    equation = FokkerPlanck(found.equation.field, found.equation.nu, found.equation.diffusion, walls=interval)
+    times = np.array(_TIMES) * _forgetting(found)
+    start = Density.uniform(*uniform, grid)
+    solution = solve(equation, start, t1=times[-1], saveat=times, method=ChangCooper())
+    apart = np.abs(np.asarray(solution.distributions.values) - np.asarray(steady.values))
+    return Fitted(values, found, interval, uniform, solution, steady, np.sum(apart, axis=1) * float(grid.width))
+
+
+def _interval(values: np.ndarray, found: Fit) -> tuple[float, float]:
+    """Where most of both is; a tail is followed for some medians only."""
+    low, high = found.family.support(found.parameters)
+    rest = 0.5 * (1 - _SHOWN)
+    inner = found.family.quantile(found.parameters, np.array([rest, 0.5, 1 - rest]))
+    if math.isinf(low) and math.isinf(high):
+        ends = inner[1] + 2.0 * (inner[[0, 2]] - inner[1])
+        ends = min(float(np.min(values)), ends[0]), max(float(np.max(values)), ends[1])
+        return float(ends[0]), float(ends[1])
+    # On a half line, which begins at 0.
+    far = max(float(np.max(np.abs(values))), float(np.max(np.abs(inner))))
+    reach = 1.02 * min(far, _MEDIANS * abs(float(inner[1])))
+    return (0.0, reach) if low == 0 else (-reach, 0.0)
+
+
+def _forgetting(found: Fit) -> float:
+    """The time in which drift and noise change the distribution."""
+    rate = abs(found.coefficients["weight"])
+    if not isinstance(found.family, GaussianFamily):
+        rate += 0.5 * found.coefficients["nu"] ** 2
+    return 1.0 / rate
