@@ -29,7 +29,7 @@ FAMILIES: dict[str, AbstractFamily] = {
 CELLS = 400
 # Of the picture: the share of the fitted distribution that it shows at least, but no further than so many medians.
 _SHOWN, _MEDIANS = 0.95, 20.0
-_TIMES = (0.0, 0.1, 0.3, 1.0, 3.0, 20.0)  # in units of the time in which the network forgets
+_TIMES = (0.0, 0.1, 0.3, 1.0, 3.0)  # in units of the time in which drift and noise change the distribution
 
 
 class Fitted(NamedTuple):
@@ -83,7 +83,8 @@ def _towards_the_steady_state(values: np.ndarray, found: Fit) -> Fitted:
     inside = values[(values >= low) & (values <= high)]
     uniform = (float(np.min(inside)), float(np.max(inside))) if np.ptp(inside) > 0 else interval
     equation = FokkerPlanck(found.equation.field, found.equation.nu, found.equation.diffusion, walls=interval)
-    times = np.array(_TIMES) * _forgetting(found)
+    fast, slow = _rates(found)
+    times = np.array([*(each / fast for each in _TIMES), max(20 / fast, 8 / slow)])
     start = Density.uniform(*uniform, grid)
     solution = solve(equation, start, t1=times[-1], saveat=times, method=ChangCooper())
     apart = np.abs(np.asarray(solution.distributions.values) - np.asarray(steady.values))
@@ -105,9 +106,15 @@ def _interval(values: np.ndarray, found: Fit) -> tuple[float, float]:
     return (0.0, reach) if low == 0 else (-reach, 0.0)
 
 
-def _forgetting(found: Fit) -> float:
-    """The time in which drift and noise change the distribution."""
-    rate = abs(found.coefficients["weight"])
-    if not isinstance(found.family, GaussianFamily):
-        rate += 0.5 * found.coefficients["nu"] ** 2
-    return 1.0 / rate
+def _rates(found: Fit) -> tuple[float, float]:
+    """At which rates the distribution forgets where it comes from, first and last.
+
+    Where K = x the logarithm diffuses: in a tail x^(-1-k), or where g goes like x^(k-1) at 0, no faster than nu^2 k^2 / 8.
+    """
+    weight, noise = abs(found.coefficients["weight"]), 0.5 * found.coefficients["nu"] ** 2
+    if isinstance(found.family, GaussianFamily):
+        return weight, weight
+    if isinstance(found.family, ParetoTailFamily):
+        return weight + noise, 0.25 * noise
+    power = found.parameters["mu" if isinstance(found.family, InverseGammaFamily) else "q"]
+    return weight + noise, min(weight or noise, 0.25 * noise * power**2)

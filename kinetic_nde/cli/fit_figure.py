@@ -9,7 +9,7 @@ from ..plotting.style import COLOURS
 from .fit import Fitted
 from .words import label_of
 
-_AIR = 1.6  # of the axis, in units of the highest bar: a density may be infinite at 0
+_TALLEST = 1.5  # of the densities, in units of the highest bar: they may be infinite at 0
 
 
 def draw(found: Fitted, column: str) -> Figure:
@@ -22,14 +22,17 @@ def draw(found: Fitted, column: str) -> Figure:
         plot_histogram(
             shown, found.steady, left, xlabel=label_of(column), labels=("measurements", f"{name}, steady state")
         )
-        highest = float(np.max(np.histogram(shown, bins=bin_count(shown), density=True)[0]))
-        left.set_ylim(0.0, _AIR * min(highest, 1.2 * float(np.max(found.steady.values))))
+        bars = float(np.max(np.histogram(shown, bins=bin_count(shown), density=True)[0]))
+        uniform = 1.0 / (found.uniform[1] - found.uniform[0])
+        steady = min(float(np.max(found.steady.values)), _TALLEST * max(bars, uniform))
+        left.set_ylim(0.0, 1.05 * max(bars, steady))
         left.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2)
         plot_evolution(found.solution, right, xlabel=label_of(column))
         faces = np.asarray(found.steady.grid.faces)
-        look = {"color": COLOURS[1], "linestyle": "--", "linewidth": 0.9}
+        look = {"color": COLOURS[1], "linestyle": "--", "linewidth": 0.9, "label": "steady state"}
         right.stairs(np.asarray(found.steady.values), faces, baseline=None, **look)
-        right.set_ylim(top=min(right.get_ylim()[1], _AIR * max(highest, 1.0 / (found.uniform[1] - found.uniform[0]))))
+        right.set_ylim(top=min(right.get_ylim()[1], 1.05 * max(uniform, steady)))
+        right.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2, ncols=4)
         beyond = found.values.size - shown.size
         if beyond:
             left.set_title(f"{beyond} beyond", loc="right", fontsize=7)
