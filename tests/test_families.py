@@ -111,6 +111,12 @@ def test_the_slope_of_the_diffusion_counts_to_nu(family, parameters):
     np.testing.assert_allclose(list(map(float, back.values())), list(parameters.values()), rtol=1e-9)
 
 
+@each_law
+def test_the_diffusion_is_not_negative_on_the_support(family, parameters):
+    x = jnp.asarray(family.quantile(parameters, SHARES))
+    assert np.all(np.asarray(family.equation(parameters).diffusion(x)) > 0)
+
+
 def test_the_table_of_the_mathematics_line_by_line():
     def numbers(equation):
         return [float(each) for each in (equation.net.weight(0.0), equation.net.bias(0.0), equation.nu)]

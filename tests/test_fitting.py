@@ -125,10 +125,10 @@ def test_only_the_ratios_to_the_noise_are_determined():
 def test_the_errors_of_the_pareto_tail_are_those_of_repeated_fits():
     """Its log-likelihood is not twice differentiable where a passes a sample."""
     truth = TRUTHS[2][1]
-    fits = [kn.fit(drawn(PARETO, truth, seed), PARETO) for seed in range(200, 360)]
+    fits = [kn.fit(drawn(PARETO, truth, seed), PARETO) for seed in range(200, 300)]
     for name in truth:
         pulls = np.array([(each.parameters[name] - truth[name]) / each.standard_errors[name] for each in fits])
-        # 160 pulls: their standard deviation is known to 6 %, their mean to 8 %.
+        # 100 pulls: their standard deviation is known to 7 %, their mean to 10 %.
         assert abs(np.std(pulls) - 1) < 0.2 and abs(np.mean(pulls)) < 0.3
 
 
@@ -157,7 +157,7 @@ def test_at_an_end_of_the_family_a_parameter_is_held():
 )
 def test_no_other_parameters_are_more_likely(logs, family):
     """Eight samples of any kind: a step to either side of each parameter is downhill, as far as it is not held."""
-    x = np.exp(logs)
+    x = np.tile(np.exp(logs), COUNT // 8)
     found = kn.fit(x, family)
     for name, value in found.parameters.items():
         for factor in (0.99, 1.01):
@@ -175,7 +175,7 @@ def test_the_table_and_the_choice():
     assert found.candidates[0].family.name == found.family.name == "inverse Gamma"
     assert sorted(each.bic for each in found.candidates) == [each.bic for each in found.candidates]
     assert found.bic == found.candidates[0].bic and "lowest BIC first" in str(found)
-    signed = kn.fit(drawn(*TRUTHS[0]))
+    signed = kn.fit(drawn(*TRUTHS[0]) - 10)
     assert signed.family == GAUSSIAN and sum(bool(each.left_out) for each in signed.candidates) == 3
     assert str(signed).count("left out: ") == 3 and "its support is x > 0" in str(signed)
     assert kn.fit(kn.Ensemble(x)).parameters == found.parameters

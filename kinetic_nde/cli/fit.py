@@ -27,9 +27,10 @@ FAMILIES: dict[str, AbstractFamily] = {
     "generalized-gamma": GeneralizedGammaFamily(),
 }
 CELLS = 400
-# Of the picture: the share of the fitted distribution that it shows at least, but no further than so many medians.
+# Of the picture: the share of the fitted distribution that it shows at least, but a tail no further than so many medians
+# or the last tenth.
 _SHOWN, _MEDIANS = 0.95, 20.0
-_TIMES = (0.0, 0.1, 0.3, 1.0, 3.0)  # in units of the time in which drift and noise change the distribution
+_TIMES = 5  # that are drawn, after the start
 
 
 class Fitted(NamedTuple):
@@ -82,9 +83,10 @@ def _towards_the_steady_state(values: np.ndarray, found: Fit) -> Fitted:
     steady = Density(grid, np.diff(below) / (below[-1] - below[0]) / float(grid.width))
     inside = values[(values >= low) & (values <= high)]
     uniform = (float(np.min(inside)), float(np.max(inside))) if np.ptp(inside) > 0 else interval
-    equation = FokkerPlanck(found.equation.field, found.equation.nu, found.equation.diffusion, walls=interval)
+    law = found.equation
+    equation = FokkerPlanck(field=law.field, nu=law.nu, diffusion=law.diffusion, walls=interval)
     fast, slow = _rates(found)
-    times = np.array([*(each / fast for each in _TIMES), max(20 / fast, 8 / slow)])
+    times = np.append(0.0, np.geomspace(0.1 / fast, max(20 / fast, 8 / slow), _TIMES))
     start = Density.uniform(*uniform, grid)
     solution = solve(equation, start, t1=times[-1], saveat=times, method=ChangCooper())
     apart = np.abs(np.asarray(solution.distributions.values) - np.asarray(steady.values))
@@ -95,14 +97,14 @@ def _interval(values: np.ndarray, found: Fit) -> tuple[float, float]:
     """Where most of both is; a tail is followed for some medians only."""
     low, high = found.family.support(found.parameters)
     rest = 0.5 * (1 - _SHOWN)
-    inner = found.family.quantile(found.parameters, np.array([rest, 0.5, 1 - rest]))
+    inner = found.family.quantile(found.parameters, np.array([rest, 0.5, 1 - rest, 0.1, 0.9]))
     if math.isinf(low) and math.isinf(high):
         ends = inner[1] + 2.0 * (inner[[0, 2]] - inner[1])
         ends = min(float(np.min(values)), ends[0]), max(float(np.max(values)), ends[1])
         return float(ends[0]), float(ends[1])
     # On a half line, which begins at 0.
     far = max(float(np.max(np.abs(values))), float(np.max(np.abs(inner))))
-    reach = 1.02 * min(far, _MEDIANS * abs(float(inner[1])))
+    reach = 1.02 * min(far, max(_MEDIANS * abs(float(inner[1])), float(np.max(np.abs(inner[3:])))))
     return (0.0, reach) if low == 0 else (-reach, 0.0)
 
 

@@ -15,7 +15,7 @@ _TALLEST = 1.5  # of the densities, in units of the highest bar: they may be inf
 def draw(found: Fitted, column: str) -> Figure:
     """The measurements with the fitted steady state, and the way of a uniform distribution to it. Both densities are those
     within the interval that is drawn, of area 1."""
-    drawing, (left, right) = figure(columns=2, panels=2, height=2.6)
+    drawing, (left, right) = figure(columns=2, panels=2, height=2.8)
     name = found.fit.family.name
     shown = found.shown
     with style():
@@ -32,7 +32,7 @@ def draw(found: Fitted, column: str) -> Figure:
         look = {"color": COLOURS[1], "linestyle": "--", "linewidth": 0.9, "label": "steady state"}
         right.stairs(np.asarray(found.steady.values), faces, baseline=None, **look)
         right.set_ylim(top=min(right.get_ylim()[1], 1.05 * max(uniform, steady)))
-        right.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2, ncols=4)
+        right.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2, ncols=3)
         beyond = found.values.size - shown.size
         if beyond:
             left.set_title(f"{beyond} beyond", loc="right", fontsize=7)

@@ -93,6 +93,10 @@ class AbstractFamily(eqx.Module):
         """The activation that belongs to `coefficients`."""
 
     @abc.abstractmethod
+    def diffuse(self, coefficients: dict[str, Any]) -> AbstractDiffusion:
+        """The diffusion that belongs to `coefficients`, not negative on the support."""
+
+    @abc.abstractmethod
     def law(self, net: SimResNet, w: Array, b: Array, noise: Array) -> dict[str, Any]:
         """The parameters of the steady state for this weight, bias and strength of the noise; not checked."""
 
@@ -104,7 +108,7 @@ class AbstractFamily(eqx.Module):
         """
         numbers = self.coefficients(parameters, nu)
         net = SimResNet(numbers["weight"], numbers["bias"], self.activate(numbers))
-        return FokkerPlanck(net, numbers["nu"], self.diffusion())
+        return FokkerPlanck(field=net, nu=numbers["nu"], diffusion=self.diffuse(numbers))
 
     def parameters(self, equation: FokkerPlanck) -> dict[str, Float[Array, ""]]:
         """The parameters of the steady state of `equation`.

@@ -70,6 +70,10 @@ class GaussianFamily(AbstractFamily):
         """The identity."""
         return Identity()
 
+    def diffuse(self, coefficients: dict[str, Any]) -> AbstractDiffusion:
+        """K = 1."""
+        return ConstantDiffusion()
+
     def law(self, net: SimResNet, w: Array, b: Array, noise: Array) -> dict[str, Any]:
         """m = -b / w, s = nu (-2 w)^(-1/2); NaN for w >= 0."""
         return {"mean": -b / jnp.where(w < 0, w, jnp.nan), "std": noise / jnp.sqrt(jnp.where(w < 0, -2 * w, jnp.nan))}

@@ -100,6 +100,10 @@ class GeneralizedGammaFamily(AbstractFamily):
             )
         return GeneralizedGamma(float(coefficients["delta"]), float(coefficients["c"]))
 
+    def diffuse(self, coefficients: dict[str, Any]) -> AbstractDiffusion:
+        """K(x) = x."""
+        return LinearDiffusion()
+
     def law(self, net: SimResNet, w: Array, b: Array, noise: Array) -> dict[str, Any]:
         """p = delta, q = 2 w / (nu^2 delta) - 1, A = (c / w) (p / (q + 1))^(1/p)."""
         activation: Any = net.activation

@@ -82,6 +82,10 @@ class InverseGammaFamily(AbstractFamily):
         """The identity."""
         return Identity()
 
+    def diffuse(self, coefficients: dict[str, Any]) -> AbstractDiffusion:
+        """K(x) = x, and -x for the mirror image, which is on x < 0."""
+        return LinearDiffusion(jnp.sign(coefficients["bias"]))
+
     def law(self, net: SimResNet, w: Array, b: Array, noise: Array) -> dict[str, Any]:
         """mu = 1 - 2 w / nu^2, beta = 2 b / nu^2."""
         half = 0.5 * jnp.where(noise > 0, noise, jnp.nan) ** 2

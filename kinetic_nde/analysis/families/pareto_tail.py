@@ -93,6 +93,10 @@ class ParetoTailFamily(AbstractFamily):
         """ReLU."""
         return ReLU()
 
+    def diffuse(self, coefficients: dict[str, Any]) -> AbstractDiffusion:
+        """K(x) = x."""
+        return LinearDiffusion()
+
     def law(self, net: SimResNet, w: Array, b: Array, noise: Array) -> dict[str, Any]:
         """a = -b / w, mu = 1 - 2 w / nu^2."""
         half = 0.5 * jnp.where(noise > 0, noise, jnp.nan) ** 2
