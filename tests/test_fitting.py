@@ -203,6 +203,21 @@ def test_samples_that_cannot_be_fitted(samples, family, message):
         kn.fit(np.array(samples), family)
 
 
+def test_where_no_maximum_is_found_it_says_so(monkeypatch):
+    """SciPy refuses an infinite Hessian, which float32 has for the generalised Gamma with a tiny A."""
+    x = drawn(*TRUTHS[3])
+    real, calls = likelihood._evaluate, []
+
+    def broken(family, u, z):
+        calls.append(u)
+        value, gradient, hessian = real(family, u, z)
+        return value, gradient + 0.1, hessian if len(calls) < 3 else np.full_like(hessian, np.nan)
+
+    monkeypatch.setattr(likelihood, "_evaluate", broken)
+    with pytest.raises(RuntimeError, match="no maximum of the likelihood of the generalised Gamma family was found"):
+        kn.fit(x, GENERAL)
+
+
 def test_wrong_options_are_refused():
     for nu in (0.0, -1.0, np.nan):
         with pytest.raises(ValueError, match="nu must be finite and > 0"):

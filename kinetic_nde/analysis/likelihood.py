@@ -36,14 +36,17 @@ def maximise(family: AbstractFamily, z: np.ndarray) -> Maximum:
     data, eps = jnp.asarray(z, dtype), float(jnp.finfo(dtype).eps)
     evaluated = functools.lru_cache(maxsize=4)(lambda *u: _evaluate(family, jnp.asarray(u, dtype), data))
     start = family.coordinates(family.start(z))
-    found = minimize(
-        lambda u: evaluated(*u)[0],
-        start,
-        method="trust-exact",
-        jac=lambda u: evaluated(*u)[1],
-        hess=lambda u: evaluated(*u)[2],
-        options={"gtol": eps**0.6, "maxiter": 200},
-    )
+    try:
+        found = minimize(
+            lambda u: evaluated(*u)[0],
+            start,
+            method="trust-exact",
+            jac=lambda u: evaluated(*u)[1],
+            hess=lambda u: evaluated(*u)[2],
+            options={"gtol": eps**0.6, "maxiter": 200},
+        )
+    except ValueError as error:  # SciPy's, for an infinite Hessian
+        raise RuntimeError(_not_found(family, dtype)) from error
     value, gradient, hessian = evaluated(*found.x)
     numbers = {name: float(each) for name, each in family.at(jnp.asarray(found.x, dtype)).items()}
     edge = family.edge(numbers)
@@ -52,10 +55,7 @@ def maximise(family: AbstractFamily, z: np.ndarray) -> Maximum:
     # What Newton's next step promises: by so much each sample's log-density is below the maximum's.
     missing = 0.5 * gradient[free] @ inverse @ gradient[free]
     if not missing <= eps**0.7:
-        raise RuntimeError(
-            f"no maximum of the likelihood was found: the search has stopped at {numbers}"
-            + ("" if dtype == np.float64 else "; float32 has too few digits, switch on jax_enable_x64")
-        )
+        raise RuntimeError(_not_found(family, dtype))
     covariance = np.zeros_like(hessian)
     covariance[np.ix_(free, free)] = inverse / len(z)
     return Maximum(found.x, -value, covariance, edge)
@@ -79,6 +79,11 @@ def propagated(
         held = variance == 0 and np.any(row != 0)
         errors[name] = float("nan") if held else float(np.sqrt(variance))
     return parameters, coefficients, errors
+
+
+def _not_found(family: AbstractFamily, dtype: np.dtype) -> str:
+    digits = "" if dtype == np.float64 else ": float32 has too few digits for it, switch on jax_enable_x64"
+    return f"no maximum of the likelihood of the {family.name} family was found{digits}"
 
 
 def _inverse(hessian: np.ndarray) -> np.ndarray:
