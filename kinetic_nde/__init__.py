@@ -26,6 +26,7 @@ from .distributions.reconstruction import CWENO3 as CWENO3
 from .equations.diffusion import ConstantDiffusion as ConstantDiffusion, LinearDiffusion as LinearDiffusion
 from .equations.fokker_planck import FokkerPlanck as FokkerPlanck
 from .equations.mean_field import MeanField as MeanField
+from .methods.chang_cooper import ChangCooper as ChangCooper
 from .methods.characteristics import Characteristics as Characteristics
 from .methods.finite_volume.scheme import FiniteVolume as FiniteVolume
 from .methods.layers import Layers as Layers

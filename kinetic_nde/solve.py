@@ -14,12 +14,13 @@ from ._values import as_count, as_floating, as_key, cast, common_float, default_
 from .adjoints.adjoint import AbstractAdjoint, CheckpointAdjoint, in_force
 from .distributions.density import Density
 from .distributions.ensemble import Ensemble
-from .equations.balance_law import AbstractBalanceLaw
+from .equations.balance_law import AbstractBalanceLaw, walls_off_grid
 from .equations.fokker_planck import FokkerPlanck
 from .equations.mean_field import MeanField
 from .methods import progress as progress_bar
+from .methods.chang_cooper import ChangCooper
 from .methods.characteristics import Characteristics
-from .methods.finite_volume.scheme import FiniteVolume, walls_off_grid
+from .methods.finite_volume.scheme import FiniteVolume
 from .methods.layers import Layers
 from .methods.method import AbstractMethod, Integrated, Options, Times
 from .methods.particles import Particles
@@ -30,7 +31,7 @@ from .solution import Solution
 _METHODS: list[tuple[type[AbstractBalanceLaw], type, tuple[type[AbstractMethod], ...]]] = [
     (MeanField, Density, (FiniteVolume, Characteristics)),
     (MeanField, Ensemble, (Particles, Layers)),
-    (FokkerPlanck, Density, (FiniteVolume,)),
+    (FokkerPlanck, Density, (FiniteVolume, ChangCooper)),
     (FokkerPlanck, Ensemble, (Particles,)),
 ]
 # The cells in which whatever solves draws random numbers.

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Real
 
 from .._values import as_floating, known, require
+from ..distributions.grid import Grid
 from ..network.parameters import captured
 
 Walls = tuple[Float[Array, ""] | None, Float[Array, ""] | None]
@@ -75,3 +76,12 @@ def as_walls(walls: Any) -> Walls | None:
         high,
     )
     return (low, high)
+
+
+def walls_off_grid(equation: AbstractBalanceLaw, grid: Grid) -> Array:
+    """Whether a wall is not at its end of the grid, to 1e-9 of the width or what the float type resolves."""
+    low, high = equation.walls or (None, None)
+    # float32 cannot place a wall to 1e-9 of the width.
+    tolerance = grid.length * max(1e-9, 4 * float(jnp.finfo(grid.lower.dtype).eps))
+    off = [jnp.abs(wall - end) > tolerance for wall, end in ((low, grid.lower), (high, grid.upper)) if wall is not None]
+    return jnp.any(jnp.stack(off)) if off else jnp.zeros((), bool)

@@ -4,11 +4,13 @@ import abc
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._values import as_floating, require
+from .._values import as_floating, known, require
+from ..distributions.grid import Grid
 
 
 class AbstractDiffusion(eqx.Module):
@@ -72,3 +74,36 @@ def as_diffusion(diffusion: Any) -> Any:
             f"a diffusion is an object called as K(x), such as kn.ConstantDiffusion(0.5) for a number, not {diffusion!r}"
         )
     return diffusion
+
+
+def check_diffusion(diffusion: Any, grid: Grid) -> None:
+    """Raises `ValueError` if K is not finite or is negative at a face or in the middle of a cell, as far as that is known.
+    Only K^2 is in the equation, but where K changes sign it vanishes, and that cuts the line in two: seldom what is meant.
+    """
+    if not known(diffusion, grid):
+        return
+    with jax.ensure_compile_time_eval():
+        places, strength = (np.asarray(each) for each in _on(diffusion, grid))
+    wrong = ~(np.isfinite(strength) & (strength >= 0))
+    if wrong.any():
+        x, k = places[wrong][0], strength[wrong][0]
+        remedy = "take a grid without that point"
+        if np.isfinite(k):
+            remedy = "only K^2 counts: take the grid on one side of its zero, and -K if it is negative there"
+        raise ValueError(f"K must be finite and not negative on the grid, got K({x:g}) = {k:g}: {remedy}")
+
+
+@eqx.filter_jit
+def _on(diffusion: Any, grid: Grid) -> tuple[Array, Array]:
+    check_shape(diffusion, grid.lower)
+    places = jnp.concatenate([grid.faces, grid.centers])
+    return places, jax.vmap(diffusion)(places)
+
+
+def check_shape(diffusion: Any, point: Float[Array, "*d"]) -> None:
+    """Raises `ValueError` if K does not give what it is asked for: the shape of `point`."""
+    out = jax.eval_shape(diffusion, jax.ShapeDtypeStruct(point.shape, point.dtype))
+    if getattr(out, "shape", None) != point.shape:
+        raise ValueError(
+            f"a diffusion K(x) is called with points of shape {point.shape} and must give that shape, got {out}"
+        )

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from ..distributions.ensemble import Ensemble
-from ..equations.fokker_planck import FokkerPlanck, check_shape
+from ..equations.diffusion import check_shape
+from ..equations.fokker_planck import FokkerPlanck
 from ..network import field as fields
 from .method import Integrated, Options, Times, check_velocity, spans
 from .result import Result, first_failure

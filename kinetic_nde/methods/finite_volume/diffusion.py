@@ -55,7 +55,14 @@ def diffusion(equation: AbstractBalanceLaw, grid: Grid) -> Diffusion | None:
     low, high = equation.walls or (None, None)
     ends = jnp.array([low is None, high is None]).astype(average.dtype)
     at_faces = jax.vmap(pointwise)(grid.faces)
-    return Diffusion(0.5 * (bend - slope), average - bend, 0.5 * (bend + slope), ends, at_faces, jax.lax.stop_gradient(jnp.max(at_faces)))
+    return Diffusion(
+        0.5 * (bend - slope),
+        average - bend,
+        0.5 * (bend + slope),
+        ends,
+        at_faces,
+        jax.lax.stop_gradient(jnp.max(at_faces)),
+    )
 
 
 def drift_share(diffusion: Diffusion, winds: Float[Array, " faces"]) -> Float[Array, " faces"]:

@@ -11,16 +11,16 @@ from jaxtyping import Array, Float
 from ..._values import as_count, as_floating, require
 from ...adjoints.loop import TimeLoop
 from ...distributions.density import Density
-from ...distributions.grid import Grid
 from ...distributions.reconstruction import CWENO3, AbstractReconstruction, unit
-from ...equations.balance_law import AbstractBalanceLaw
-from ...equations.fokker_planck import FokkerPlanck, check_diffusion
+from ...equations.balance_law import AbstractBalanceLaw, walls_off_grid
+from ...equations.diffusion import check_diffusion
+from ...equations.fokker_planck import FokkerPlanck
 from ...network import field as fields
 from ..method import AbstractMethod, Integrated, Options, Times, check_velocity, spans
 from ..result import Result, first_failure
 from .boundary import extend, wind
 from .diffusion import diffusion, drift_share, prepared
-from .step import Clock, Span, more, report, step
+from .step import Span, more, report, step
 from .transpose import transposed
 
 # The stencil of the diffusion.
@@ -119,10 +119,12 @@ class FiniteVolume(AbstractMethod):
             return jnp.where(t > times.t0, scale * state, extend(initial.values))
 
         saved = jax.vmap(at)(plan.ends[plan.saved], states[plan.saved])
-        return _package(initial, saved, at(times.t1, final), clock, short)
+        return package(initial, saved, at(times.t1, final), clock, short)
 
 
-def _package(initial: Density, states: Array, final: Array, clock: Clock, short: Array) -> Integrated:
+def package(initial: Density, states: Array, final: Array, clock: tuple, short: Array) -> Integrated:
+    """What a solve gives, from its averages with a cell at either end for what has left, and from a clock that begins with
+    the time reached, NaN where the solve has stalled, and the number of steps."""
     grid = initial.grid
     averages = states[:, 1:-1]
     lost = (final[0] + final[-1]) * grid.width
@@ -153,16 +155,7 @@ def check_density(equation: AbstractBalanceLaw, initial: Density) -> None:
         (equation.walls, initial.grid),
     )
     if isinstance(equation, FokkerPlanck):
-        check_diffusion(equation, initial.grid)
-
-
-def walls_off_grid(equation: AbstractBalanceLaw, grid: Grid) -> Array:
-    """Whether a wall is not at its end of the grid, to 1e-9 of the width or what the float type resolves."""
-    low, high = equation.walls or (None, None)
-    # float32 cannot place a wall to 1e-9 of the width.
-    tolerance = grid.length * max(1e-9, 4 * float(jnp.finfo(grid.lower.dtype).eps))
-    off = [jnp.abs(wall - end) > tolerance for wall, end in ((low, grid.lower), (high, grid.upper)) if wall is not None]
-    return jnp.any(jnp.stack(off)) if off else jnp.zeros((), bool)
+        check_diffusion(equation.diffusion, initial.grid)
 
 
 def _show(walls: Any) -> str:

@@ -1,0 +1,180 @@
+"""The steady state of a Fokker-Planck equation in one dimension."""
+
+import itertools
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import ArrayLike, Real
+
+from .._values import known, require
+from ..distributions.density import Density
+from ..distributions.grid import Grid
+from ..network.activations import Identity
+from ..network.field import autonomous, breakpoints
+from .balance_law import walls_off_grid
+from .diffusion import ConstantDiffusion, LinearDiffusion
+from .far_ends import FarEnd, far_end, first_zero, strengths, zeros
+from .log_ratios import log_averages
+
+_log_averages = eqx.filter_jit(log_averages)
+
+
+class _Part(NamedTuple):
+    """A part of the line without a zero of K inside: its cells first, ..., last - 1 on the grid, and its two ends."""
+
+    first: int
+    last: int
+    low: FarEnd | None
+    high: FarEnd | None
+
+
+def steady_state(law: Any, grid: Grid, t: Real[ArrayLike, ""] | None = None) -> Density:
+    """The averages of (22) over the cells of the grid: see `FokkerPlanck.steady_state`."""
+    if not known(law, grid, t):
+        raise ValueError("steady_state decides by values and needs known ones: call it outside jit, vmap and grad")
+    with jax.ensure_compile_time_eval():
+        return _steady_state(law, grid, _time(law.field, t))
+
+
+def _time(field: Any, t: Any) -> Any:
+    if t is None and (not autonomous(field) or breakpoints(field)):
+        raise ValueError(
+            "the field depends on time, or does not promise not to by an attribute `autonomous`: "
+            "say for which time the steady state is meant, steady_state(grid, t=...)"
+        )
+    return 0.0 if t is None else t
+
+
+def _steady_state(law: Any, grid: Grid, t: Any) -> Density:
+    dimension = getattr(law.field, "dimension", 1)
+    if dimension != 1 or grid.dimension != 1:
+        raise ValueError(f"steady_state is for one dimension, the field has {dimension} and the grid {grid.dimension}")
+    if not law.nu > 0:
+        raise ValueError("with nu = 0 there is no steady density: kn.steady_states has the points of the mean field")
+    check_diffusion(law, grid)
+    if walls_off_grid(law, grid):
+        raise ValueError(f"the walls are not at the ends of the grid [{grid.lower}, {grid.upper}]")
+    if not jnp.all(jnp.isfinite(jax.vmap(lambda x: law.velocity(t, x))(grid.faces))):
+        raise ValueError("the field is not finite on the grid")
+    parts = _parts(law, grid, t)
+    sound = [part for part in parts if all(end is None or end.integrable for end in part[2:])]
+    if not sound:
+        faults = [_fault(law, end) for part in parts for end in part[2:] if end is not None and not end.integrable]
+        raise ValueError(f"the steady state (22) cannot be normalised: {'; '.join(dict.fromkeys(faults))}")
+    if len(sound) > 1:
+        between = ", ".join(f"{float(grid.faces[part.first]):g}" for part in sound[1:])
+        raise ValueError(
+            f"nothing crosses {between}, where K = 0, and each side has a steady state of its own: the equation does not "
+            "fix their shares, take a grid on one side"
+        )
+    return _normalised(law, grid, t, sound[0])
+
+
+def _normalised(law: Any, grid: Grid, t: Any, part: _Part) -> Density:
+    left, right = (np.asarray(each, dtype=float)[part.first : part.last] for each in _log_averages(law, grid, t))
+    # By the ratios of neighbours, as ChangCooper sees them.
+    logs = left[0] + np.concatenate([[0.0], np.cumsum(left[1:] - right[:-1])])
+    beyond = [] if part.low is None else [part.low.log_mass]
+    beyond += [] if part.high is None else [part.high.log_mass + logs[-1] - right[-1]]
+    if not np.all(np.isfinite(logs)):
+        raise ValueError("the field or K is not finite inside the cells")
+    total = np.logaddexp.reduce([*logs, *beyond])
+    values = np.zeros(grid.cells)
+    values[part.first : part.last] = np.exp(logs - total)
+    if not np.any(values.astype(grid.lower.dtype) > 0):
+        raise ValueError(
+            f"the steady state has no mass on the grid [{grid.lower:g}, {grid.upper:g}]: the largest is e^{logs.max() - total:.4g}"
+        )
+    return Density(grid, jnp.asarray(values, grid.lower.dtype) / grid.width)
+
+
+def _parts(law: Any, grid: Grid, t: Any) -> list[_Part]:
+    """The parts of the line that meet the grid."""
+    faces, centers, dtype = np.asarray(grid.faces), np.asarray(grid.centers), grid.lower.dtype
+    zero = _zero_faces(law, grid)
+    length = float(grid.length) / 20
+
+    def end(face: int, towards: float) -> FarEnd | None:
+        start = float(faces[face])
+        if zero[face]:
+            # The cells of the grid hold the mass: what counts is how it goes on next to the zero.
+            inside = float(centers[face if towards < 0 else face - 1])
+            return far_end(law, t, inside, start, length, dtype)._replace(log_mass=-np.inf)
+        if (law.walls or (None, None))[0 if towards < 0 else 1] is not None:
+            return None
+        return far_end(law, t, start, first_zero(law.diffusion, start, towards, length, dtype), length, dtype)
+
+    cuts = sorted({0, *np.flatnonzero(zero).tolist(), grid.cells})
+    return [_Part(first, last, end(first, -np.inf), end(last, np.inf)) for first, last in itertools.pairwise(cuts)]
+
+
+def _zero_faces(law: Any, grid: Grid) -> np.ndarray:
+    """At which faces K is 0; `ValueError` if it is 0 elsewhere on the grid, where no average could tell the two sides
+    apart."""
+    places = np.sort(np.concatenate([np.asarray(grid.faces), np.asarray(grid.centers)]))
+    strength = np.asarray(strengths(law.diffusion, jnp.asarray(places, grid.lower.dtype)), dtype=float)
+    if np.any((strength[1:] == 0) & (strength[:-1] == 0)):
+        raise ValueError(
+            f"K is 0 all over a cell, at {places[np.argmin(strength)]:g}: there is no noise and no density"
+        )
+    # Beside what K is half a cell on.
+    beside = np.maximum(np.append(strength[1:], 0.0), np.append(0.0, strength[:-1]))
+    zero = strength <= 1e-9 * beside
+    at_faces, width = zero[::2], float(grid.width)
+    for place in zeros(law.diffusion, places, grid.lower.dtype):
+        nearest = int(np.argmin(np.abs(np.asarray(grid.faces) - place)))
+        if abs(float(grid.faces[nearest]) - place) > 1e-6 * width:
+            raise ValueError(
+                f"K = 0 at {place:g}, inside a cell: nothing crosses that place, let the grid have a face there"
+            )
+        at_faces[nearest] = True
+    return at_faces
+
+
+def _fault(law: Any, end: FarEnd) -> str:
+    """Why there is no mass that is finite at this end."""
+    scale = float(getattr(law.diffusion, "slope", 1.0)) ** 2 * float(law.nu) ** 2 / 2
+    plain = isinstance(getattr(law.field, "activation", None), Identity)
+    power = f"like x^{end.power:.4g}" if np.isinf(end.place) else f"like (x - {end.place:g})^{end.power:.4g}"
+    if np.isinf(end.place):
+        behaviour = (
+            f"falls {power}" if end.power < 0 else f"goes {power}" if end.power < 100 else "grows faster than any power"
+        )
+        fault, hint = f"it {behaviour} as x -> {end.place}, where x^p needs p < -1", ""
+        if plain and isinstance(law.diffusion, LinearDiffusion):
+            hint = f": needs w < slope^2 nu^2 / 2 = {scale:g}"
+        elif plain and isinstance(law.diffusion, ConstantDiffusion):
+            hint = ": needs w < 0"
+        return fault + hint
+    behaviour = f"goes {power}" if end.power > -100 else "grows faster than any power"
+    fault = f"it {behaviour} as x -> {end.place:g}, where K = 0 and (x - {end.place:g})^p needs p > -1"
+    if plain and isinstance(law.diffusion, LinearDiffusion):
+        fault += ": needs b > 0 for x > 0, b < 0 for x < 0"
+    return fault
+
+
+def check_diffusion(law: Any, grid: Grid) -> None:
+    """Raises `ValueError` if K is known and negative or not finite at a face or in the middle of a cell.
+
+    Only K^2 counts, but a K that changes its sign is 0 in between, and nothing crosses a zero.
+    """
+    places = jnp.concatenate([grid.faces, grid.centers])
+    strength = strengths(law.diffusion, places)
+
+    def sound() -> bool:
+        return bool(jnp.all(jnp.isfinite(strength) & (strength >= 0)))
+
+    def fault() -> str:
+        wrong = int(jnp.argmax(~(jnp.isfinite(strength) & (strength >= 0))))
+        if jnp.isfinite(strength[wrong]):
+            remedy = "only K^2 counts: take the grid on one side of its zero, and -K if it is negative there"
+        else:
+            remedy = "take a grid inside the places where it is finite"
+        return (
+            f"K must be finite and not negative on the grid, got K({places[wrong]:g}) = {strength[wrong]:g}: {remedy}"
+        )
+
+    require(sound, fault, strength)
