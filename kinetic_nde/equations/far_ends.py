@@ -67,8 +67,9 @@ def far_end(law: Any, t: Real[ArrayLike, ""], start: float, towards: float, leng
     power = largest - 1 if np.isinf(towards) else -largest - 1
     log_mass = float(np.logaddexp.reduce((inside + np.asarray(log_gauss(_POINTS, _STEP)))[:last], axis=None))
     if growth[last - 1] < 0:
-        # A power from here on.
-        log_mass = float(np.logaddexp(log_mass, inside[last - 1, -1] - np.log(-growth[last - 1])))
+        # A power from the end of the last panel on.
+        edge = inside[last - 1, -1] + growth[last - 1] * _STEP * (1 - unit_nodes(_POINTS)[-1])
+        log_mass = float(np.logaddexp(log_mass, edge - np.log(-growth[last - 1])))
     return FarEnd(towards, log_mass, power)
 
 

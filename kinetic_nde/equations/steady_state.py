@@ -76,8 +76,8 @@ def _steady_state(law: Any, grid: Grid, t: Any) -> Density:
 def _normalised(law: Any, grid: Grid, t: Any, part: _Part) -> Density:
     left, right = (np.asarray(each, dtype=float)[part.first : part.last] for each in _log_averages(law, grid, t))
     # By the ratios of neighbours, as ChangCooper sees them.
-    logs = left[0] + np.concatenate([[0.0], np.cumsum(left[1:] - right[:-1])])
-    beyond = [] if part.low is None else [part.low.log_mass]
+    logs = np.concatenate([[0.0], np.cumsum(left[1:] - right[:-1])])
+    beyond = [] if part.low is None else [part.low.log_mass - left[0]]
     beyond += [] if part.high is None else [part.high.log_mass + logs[-1] - right[-1]]
     if not np.all(np.isfinite(logs)):
         raise ValueError("the field or K is not finite inside the cells")
@@ -136,24 +136,21 @@ def _zero_faces(law: Any, grid: Grid) -> np.ndarray:
 
 def _fault(law: Any, end: FarEnd) -> str:
     """Why there is no mass that is finite at this end."""
-    scale = float(getattr(law.diffusion, "slope", 1.0)) ** 2 * float(law.nu) ** 2 / 2
-    plain = isinstance(getattr(law.field, "activation", None), Identity)
-    power = f"like x^{end.power:.4g}" if np.isinf(end.place) else f"like (x - {end.place:g})^{end.power:.4g}"
-    if np.isinf(end.place):
-        behaviour = (
-            f"falls {power}" if end.power < 0 else f"goes {power}" if end.power < 100 else "grows faster than any power"
-        )
-        fault, hint = f"it {behaviour} as x -> {end.place}, where x^p needs p < -1", ""
-        if plain and isinstance(law.diffusion, LinearDiffusion):
-            hint = f": needs w < slope^2 nu^2 / 2 = {scale:g}"
-        elif plain and isinstance(law.diffusion, ConstantDiffusion):
-            hint = ": needs w < 0"
-        return fault + hint
-    behaviour = f"goes {power}" if end.power > -100 else "grows faster than any power"
-    fault = f"it {behaviour} as x -> {end.place:g}, where K = 0 and (x - {end.place:g})^p needs p > -1"
-    if plain and isinstance(law.diffusion, LinearDiffusion):
-        fault += ": needs b > 0 for x > 0, b < 0 for x < 0"
-    return fault
+    infinite = np.isinf(end.place)
+    distance = "|x|" if infinite or end.place == 0 else f"|x - {end.place:g}|"
+    if abs(end.power) > 100:
+        behaviour = "grows faster than any power"
+    else:
+        behaviour = f"goes like {distance}^{round(end.power, 6) + 0.0:g}"
+    fault = f"it {behaviour} as x -> {end.place:g}, where {distance}^p has finite mass for p {'< -1' if infinite else '> -1'}"
+    if not isinstance(getattr(law.field, "activation", None), Identity):
+        return fault
+    if isinstance(law.diffusion, LinearDiffusion) and infinite:
+        limit = float(law.diffusion.slope * law.nu) ** 2 / 2
+        return f"{fault} (identity and K = slope x: needs w < slope^2 nu^2 / 2 = {limit:g})"
+    if isinstance(law.diffusion, LinearDiffusion):
+        return f"{fault} (identity and K = slope x: needs b > 0 where x > 0, b < 0 where x < 0)"
+    return f"{fault} (identity and constant K: needs w < 0)" if isinstance(law.diffusion, ConstantDiffusion) else fault
 
 
 def check_diffusion(law: Any, grid: Grid) -> None:

@@ -147,11 +147,9 @@ def _step(span: _Span, k: Array, clock: _Clock, state: Array) -> tuple[_Clock, A
         # An error that is next to nothing says little about steps much longer than this one.
         following = jnp.clip(best, _SHORTER * dt, jnp.maximum(_LONGER * dt, wanted))
         wanted = jnp.where(going, following, wanted)
-    # Steps too short to change t would go on for ever: NaN ends the loop and is reported as stalled.
-    resolved = dt > jnp.finfo(t.dtype).eps * jnp.maximum(jnp.abs(t), jnp.abs(span.end))
     arrival = jnp.where(left <= 1, span.end, t + dt)
-    arrival = jnp.where(accepted, arrival, t)
-    arrival = jnp.where(resolved | (left <= 1) & accepted, arrival, jnp.full_like(t, jnp.nan))
+    # Steps too short to change t would go on for ever: NaN ends the loop and is reported as stalled.
+    arrival = jnp.where(t + dt > t, jnp.where(accepted, arrival, t), jnp.full_like(t, jnp.nan))
     taken = going & accepted
     clock = (jnp.where(going, jax.lax.stop_gradient(arrival), t), count + taken.astype(count.dtype), wanted)
     return clock, jnp.where(accepted, after, state)
