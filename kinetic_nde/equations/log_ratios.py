@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Float, Real
 from ..distributions.grid import Grid
 
 # Panels across a cell and Gauss points in each.
-_PANELS, _POINTS = 8, 4
+_PANELS, _POINTS = 16, 3
 # Cells that are cut geometrically towards both ends, those nearest to a zero of K: halves, and Gauss points in each.
 _DEEP, _DEEP_POINTS = 4, 8
 

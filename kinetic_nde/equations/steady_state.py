@@ -13,7 +13,7 @@ from .._values import known, require
 from ..distributions.density import Density
 from ..distributions.grid import Grid
 from ..network.activations import Identity
-from ..network.field import autonomous, breakpoints
+from ..network.field import autonomous, breakpoints, frozen
 from .balance_law import walls_off_grid
 from .diffusion import ConstantDiffusion, LinearDiffusion
 from .far_ends import FarEnd, far_end, first_zero, strengths, zeros
@@ -59,7 +59,11 @@ def _steady_state(law: Any, grid: Grid, t: Any) -> Density:
         raise ValueError(f"the walls are not at the ends of the grid [{grid.lower}, {grid.upper}]")
     if not jnp.all(jnp.isfinite(jax.vmap(lambda x: law.velocity(t, x))(grid.faces))):
         raise ValueError("the field is not finite on the grid")
-    parts = _parts(law, grid, t)
+    # Walls change what is compiled, and nothing of what follows but which ends there are.
+    free = eqx.tree_at(
+        lambda law: (law.field, law.walls), law, (frozen(law.field, t), None), is_leaf=lambda leaf: leaf is None
+    )
+    parts = _parts(free, grid, t, law.walls or (None, None))
     sound = [part for part in parts if all(end is None or end.integrable for end in part[2:])]
     if not sound:
         faults = [_fault(law, end) for part in parts for end in part[2:] if end is not None and not end.integrable]
@@ -70,7 +74,7 @@ def _steady_state(law: Any, grid: Grid, t: Any) -> Density:
             f"nothing crosses {between}, where K = 0, and each side has a steady state of its own: the equation does not "
             "fix their shares, take a grid on one side"
         )
-    return _normalised(law, grid, t, sound[0])
+    return _normalised(free, grid, t, sound[0])
 
 
 def _normalised(law: Any, grid: Grid, t: Any, part: _Part) -> Density:
@@ -91,7 +95,7 @@ def _normalised(law: Any, grid: Grid, t: Any, part: _Part) -> Density:
     return Density(grid, jnp.asarray(values, grid.lower.dtype) / grid.width)
 
 
-def _parts(law: Any, grid: Grid, t: Any) -> list[_Part]:
+def _parts(law: Any, grid: Grid, t: Any, walls: tuple) -> list[_Part]:
     """The parts of the line that meet the grid."""
     faces, centers, dtype = np.asarray(grid.faces), np.asarray(grid.centers), grid.lower.dtype
     zero = _zero_faces(law, grid)
@@ -103,7 +107,7 @@ def _parts(law: Any, grid: Grid, t: Any) -> list[_Part]:
             # The cells of the grid hold the mass: what counts is how it goes on next to the zero.
             inside = float(centers[face if towards < 0 else face - 1])
             return far_end(law, t, inside, start, length, dtype)._replace(log_mass=-np.inf)
-        if (law.walls or (None, None))[0 if towards < 0 else 1] is not None:
+        if walls[0 if towards < 0 else 1] is not None:
             return None
         return far_end(law, t, start, first_zero(law.diffusion, start, towards, length, dtype), length, dtype)
 

@@ -63,7 +63,7 @@ def _solved(rightwards: Array, leftwards: Array, state: Array) -> Array:
 
 @_solved.defjvp
 def _solved_jvp(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
-    rightwards, leftwards, state = primals
+    rightwards, leftwards, _state = primals
     after = _solved(*primals)
     moved = tangents[0] * after[:-1] - tangents[1] * after[1:]
     change = _solved(rightwards, leftwards, tangents[2] + jnp.pad(moved, (1, 0)) - jnp.pad(moved, (0, 1)))
