@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Real
 
-from .._values import known, require
+from .._values import known
 from ..distributions.density import Density
 from ..distributions.grid import Grid
 from ..network.activations import Identity
 from ..network.field import autonomous, breakpoints, frozen
 from .balance_law import walls_off_grid
-from .diffusion import ConstantDiffusion, LinearDiffusion
+from .diffusion import ConstantDiffusion, LinearDiffusion, check_diffusion
 from .far_ends import FarEnd, far_end, first_zero, strengths, zeros
 from .log_ratios import log_averages
 
@@ -54,7 +54,7 @@ def _steady_state(law: Any, grid: Grid, t: Any) -> Density:
         raise ValueError(f"steady_state is for one dimension, the field has {dimension} and the grid {grid.dimension}")
     if not law.nu > 0:
         raise ValueError("with nu = 0 there is no steady density: kn.steady_states has the points of the mean field")
-    check_diffusion(law, grid)
+    check_diffusion(law.diffusion, grid)
     if walls_off_grid(law, grid):
         raise ValueError(f"the walls are not at the ends of the grid [{grid.lower}, {grid.upper}]")
     if not jnp.all(jnp.isfinite(jax.vmap(lambda x: law.velocity(t, x))(grid.faces))):
@@ -155,27 +155,3 @@ def _fault(law: Any, end: FarEnd) -> str:
     if isinstance(law.diffusion, LinearDiffusion):
         return f"{fault} (identity and K = slope x: needs b > 0 where x > 0, b < 0 where x < 0)"
     return f"{fault} (identity and constant K: needs w < 0)" if isinstance(law.diffusion, ConstantDiffusion) else fault
-
-
-def check_diffusion(law: Any, grid: Grid) -> None:
-    """Raises `ValueError` if K is known and negative or not finite at a face or in the middle of a cell.
-
-    Only K^2 counts, but a K that changes its sign is 0 in between, and nothing crosses a zero.
-    """
-    places = jnp.concatenate([grid.faces, grid.centers])
-    strength = strengths(law.diffusion, places)
-
-    def sound() -> bool:
-        return bool(jnp.all(jnp.isfinite(strength) & (strength >= 0)))
-
-    def fault() -> str:
-        wrong = int(jnp.argmax(~(jnp.isfinite(strength) & (strength >= 0))))
-        if jnp.isfinite(strength[wrong]):
-            remedy = "only K^2 counts: take the grid on one side of its zero, and -K if it is negative there"
-        else:
-            remedy = "take a grid inside the places where it is finite"
-        return (
-            f"K must be finite and not negative on the grid, got K({places[wrong]:g}) = {strength[wrong]:g}: {remedy}"
-        )
-
-    require(sound, fault, strength)

@@ -13,7 +13,6 @@ from ..distributions.density import Density
 from ..distributions.grid import Grid
 from ..distributions.reconstruction import unit
 from ..equations.balance_law import AbstractBalanceLaw
-from ..equations.steady_state import check_diffusion
 from ..network import field as fields
 from . import progress
 from .finite_volume.boundary import extend
@@ -65,7 +64,6 @@ class ChangCooper(AbstractMethod):
 
     def check(self, equation: AbstractBalanceLaw, initial: Density) -> None:
         check_density(equation, initial)
-        check_diffusion(equation, initial.grid)
 
     def integrate(self, equation: AbstractBalanceLaw, initial: Density, times: Times, options: Options) -> Integrated:
         check_velocity(equation.field, initial.values[0])
