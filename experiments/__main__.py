@@ -8,7 +8,19 @@ from pathlib import Path
 
 import jax
 
-from . import dobrushin, figure1, figure2, figure3, figure4, figure7, figure8, fitting, growing_cosine, update_cost
+from . import (
+    dobrushin,
+    figure1,
+    figure2,
+    figure3,
+    figure4,
+    figure7,
+    figure8,
+    figure9,
+    fitting,
+    growing_cosine,
+    update_cost,
+)
 from .numbers import Number, table
 
 EXPERIMENTS = {
@@ -18,6 +30,7 @@ EXPERIMENTS = {
     "figure4": figure4,
     "figure7": figure7,
     "figure8": figure8,
+    "figure9": figure9,
     "growing_cosine": growing_cosine,
     "dobrushin": dobrushin,
     "fitting": fitting,

@@ -22,7 +22,18 @@ from experiments import __main__ as program, figure4, figure8, growing_cosine, u
 from experiments.numbers import Number, table
 
 NAMES = [
-    *("figure1", "figure2", "figure3", "figure4", "figure7", "figure8", "growing_cosine", "dobrushin", "fitting"),
+    *(
+        "figure1",
+        "figure2",
+        "figure3",
+        "figure4",
+        "figure7",
+        "figure8",
+        "figure9",
+        "growing_cosine",
+        "dobrushin",
+        "fitting",
+    ),
     "update_cost",
 ]
 # One column wide, all others two.

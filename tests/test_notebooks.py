@@ -11,6 +11,7 @@ from notebooks import __main__ as notebooks
 SMALL = {
     "adjoint_vs_autodiff": "GRIDS = (100, 200)\nCHECKED = 100\nCOLLAPSED = (100,)\nPLACES = 5",
     "cost": "CELLS = 100\nSIZES = (100, 1000)\nTURNS = 1\nUPDATES = 10",
+    "fitting": "CELLS = 200\nPARTICLES = 2000\nUPDATES = 12",
     "retraining": "CELLS = 100\nUPDATES = 20\nUPDATES_BY_LAYER = 40",
     "theory": "CELLS = 200\nPICKED = 50\nSAVES = 31",
 }
