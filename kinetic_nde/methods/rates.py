@@ -51,26 +51,10 @@ def rates(law: Any, grid: Grid, t: Float[Array, ""]) -> Rates:
 
 def step_implicitly(rates: Rates, dt: Float[Array, ""], state: Float[Array, " extended"]) -> Float[Array, " extended"]:
     """One step of the backward Euler method on averages with a cell at either end for what has left."""
-    return _solved(dt * rates.rightwards, dt * rates.leftwards, state)
-
-
-@jax.custom_jvp
-def _solved(rightwards: Array, leftwards: Array, state: Array) -> Array:
+    rightwards, leftwards = dt * rates.rightwards, dt * rates.leftwards
     diagonal = 1 + jnp.pad(rightwards, (0, 1)) + jnp.pad(leftwards, (1, 0))
     matrix = lx.TridiagonalLinearOperator(diagonal, -rightwards, -leftwards)
     return lx.linear_solve(matrix, state, Elimination(), throw=False).value
-
-
-@_solved.defjvp
-def _solved_jvp(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
-    rightwards, leftwards, _state = primals
-    after = _solved(*primals)
-    moved = tangents[0] * after[:-1] - tangents[1] * after[1:]
-    change = _solved(rightwards, leftwards, tangents[2] + jnp.pad(moved, (1, 0)) - jnp.pad(moved, (0, 1)))
-    # What is moved grows with dt, and so does the mass that is made of its rounding, the only part that a long step does
-    # not damp: it is taken back where the mass is.
-    made = jnp.sum(change) - jnp.sum(tangents[2])
-    return after, change - after * (made / jnp.sum(after))
 
 
 def _exchange(drift: Float[Array, "*n"], diffusivity: Float[Array, "*n"]) -> Float[Array, "*n"]:
