@@ -154,7 +154,8 @@ def draw(points: dict[int, dict[str, float]], path: Path) -> None:
     drawing, (ax,) = plotting.figure(columns=1, height=2.6)
     with style():
         for k, (name, marker) in enumerate({BARE_WIDE: "o", SOLVE: "s", IN_JIT: "^"}.items()):
-            ax.loglog(list(points), [ns[name] for ns in points.values()], marker=marker, color=COLOURS[k], label=name)
+            ax.semilogx(list(points), [ns[name] for ns in points.values()], marker=marker, color=COLOURS[k], label=name)
+        ax.set_ylim(bottom=0)
         ax.set_xlabel("particles")
         ax.set_ylabel("ns per particle and step")
         drawing.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=3)
