@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from . import noise, program
+from . import diffusion, noise, program
 from .table import Cell, Table
 from .timing import Company
 
@@ -22,12 +22,16 @@ class Sizes(NamedTuple):
     ensembles: tuple[int, ...] = (1000, 10_000, 100_000, 1_000_000)
     work: int = 20_000_000
     """Particles times steps of one run of these."""
+    cells: tuple[int, ...] = (32, 64, 144, 400)
+    implicit: tuple[int, ...] = (64, 128)
+    """Steps of `ChangCooper`, beside those that it chooses."""
     repeats: int = 3
 
 
-QUICK = Sizes(40, 10, None, (40,), 400, 1)
+QUICK = Sizes(40, 10, None, (40,), 400, (16,), (4,), 1)
 
 AIM_SPEED, AIM_LAW = 1.5, 4.0
+AIM_ADVANTAGE, ERROR = 20.0, 1e-4
 
 
 def measure(sizes: Sizes, out: Path) -> tuple[list[Table], list[str]]:
@@ -35,16 +39,17 @@ def measure(sizes: Sizes, out: Path) -> tuple[list[Table], list[str]]:
     company = Company()
     speed = noise.speed(sizes.particles, sizes.steps, sizes.few, sizes.repeats)
     points = noise.by_particles(sizes.ensembles, sizes.work, sizes.repeats)
+    implicit = diffusion.measure(sizes.cells, sizes.implicit, sizes.repeats)
     others = company.cores()
     noise.draw(points, out / "noise.png")
     law = noise.law(sizes.particles)
     remarks = ["Ratios are of times in one run, the fastest of each way in turns."]
     if others is not None:
         remarks.append(f"While the times were measured, other processes kept {others:.2f} cores busy.")
-    return [_targets(speed, law), speed, law], remarks
+    return [_targets(speed, law, implicit), speed, law, diffusion.table(implicit)], remarks
 
 
-def _targets(speed: Table, law: Table) -> Table:
+def _targets(speed: Table, law: Table, implicit: list[diffusion.Measured]) -> Table:
     """What was to be reached, beside what was measured here."""
     target = dict(zip(speed.columns, speed.rows[0], strict=True))
     rows: list[tuple[Cell, ...]] = [
@@ -56,6 +61,9 @@ def _targets(speed: Table, law: Table) -> Table:
             cell for cell, name in zip(row, law.columns, strict=True) if "errors" in name and isinstance(cell, float)
         )
         rows.append((f"mean and variance, {row[0]}, standard errors", f"at most {AIM_LAW:g}", off))
+    for grids, times in diffusion.advantage(implicit, ERROR).items():
+        what = f"explicit / ChangCooper, time to t = 10 with an L1 error of {ERROR:g}, {grids}"
+        rows.append((what, f"at least {AIM_ADVANTAGE:g}", times))
     return Table("Targets", ("what", "target", "measured"), rows)
 
 
