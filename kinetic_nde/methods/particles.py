@@ -176,7 +176,9 @@ class Trajectories(eqx.Module):
 
     def controller(self, size: Float[Array, ""]) -> diffrax.PIDController:
         """Steps within the tolerances for what is of that size."""
-        return controller(self.rtol, self.atol, size, self.t0, self.t1)
+        # Constants of a program come back as arrays of NumPy's.
+        rtol, atol = jnp.asarray(self.rtol), jnp.asarray(self.atol)
+        return controller(rtol, atol, size, self.t0, self.t1)
 
     def follow(
         self, law: AbstractBalanceLaw, start: Float[Array, "m *d"], ts: Float[Array, " k"], adjoint: Any
