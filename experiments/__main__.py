@@ -10,6 +10,7 @@ import jax
 
 from . import (
     dobrushin,
+    families,
     figure1,
     figure2,
     figure3,
@@ -33,6 +34,7 @@ EXPERIMENTS = {
     "figure9": figure9,
     "growing_cosine": growing_cosine,
     "dobrushin": dobrushin,
+    "families": families,
     "fitting": fitting,
     "update_cost": update_cost,
 }

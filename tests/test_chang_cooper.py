@@ -111,17 +111,18 @@ def transition(faces, mean, std, w, nu, t):
 
 
 def test_second_order_in_space_and_first_in_time():
+    """Finer grids are smaller ones, all with room for the density: one compiled program."""
     law = equation(IDENTITY, -1.0, 0.0, 1.0)
-    errors, cells = [], (30, 60, 120)
-    for n in cells:
-        grid = kn.Grid(-5.0, 5.0, n)
+    errors, reaches = [], (10.0, 7.0, 5.0)
+    for reach in reaches:
+        grid = kn.Grid(-reach, reach, CELLS)
         start, exact = (
-            transition(np.asarray(grid.faces), 1.0, 0.6, -1.0, 1.0, t) / float(grid.width) for t in (0.0, 0.5)
+            transition(np.asarray(grid.faces), 0.6, 0.6, -1.0, 1.0, t) / float(grid.width) for t in (0.0, 0.5)
         )
         # Two numbers of steps, and what is left of the error in time when that of first order is gone.
         coarse, fine = (often(law, kn.Density(grid, start), 0.5, times).values for times in (32, 64))
         errors.append(float(jnp.sum(jnp.abs(2 * fine - coarse - exact)) * grid.width))
-    assert 1.9 < order(cells, errors) < 2.2, errors
+    assert 1.85 < order(1 / np.array(reaches), errors) < 2.15, errors
     start = kn.Density.gaussian(1.0, 0.6, kn.Grid(-5.0, 5.0, CELLS))
     many = often(law, start, 0.5, 256).values
     in_time = [float(jnp.sum(jnp.abs(often(law, start, 0.5, times).values - many))) for times in (2, 4, 8)]
@@ -172,15 +173,14 @@ def absorbed(faces, nu, t):
 
 
 def test_what_gets_to_an_open_end_is_gone():
-    errors, cells, nu, t = [], (30, 60, 120), 1.1, 2.0
-    law = equation(IDENTITY, 0.0, 0.0, nu)
-    for n in cells:
-        grid = kn.Grid(-1.0, 2.0, n)
-        faces = np.asarray(grid.faces)
-        start = kn.Density(grid, absorbed(faces, nu, 0.0) / float(grid.width))
-        coarse, fine = (often(law, start, t, times).mass for times in (32, 64))
-        errors.append(abs(float(2 * fine - coarse) - absorbed(faces, nu, t).sum()))
-    assert errors[-1] < 1e-4 and 1.8 < order(cells, errors) < 2.3, errors
+    nu, t, grid = 1.1, 2.0, kn.Grid(-1.0, 2.0, CELLS)
+    faces = np.asarray(grid.faces)
+    start = kn.Density(grid, absorbed(faces, nu, 0.0) / float(grid.width))
+    coarse, fine = (often(equation(IDENTITY, 0.0, 0.0, nu), start, t, times).values for times in (32, 64))
+    # An end half a cell further out would leave 1 % more.
+    exact = absorbed(faces, nu, t)
+    assert 0.2 < exact.sum() < 0.5
+    np.testing.assert_allclose((2 * fine - coarse) * grid.width, exact, rtol=1e-3)
 
 
 def test_nothing_but_the_wind_crosses_a_zero_of_the_noise():
@@ -193,45 +193,49 @@ def test_nothing_but_the_wind_crosses_a_zero_of_the_noise():
 
 
 def test_layers_and_smooth_parameters_in_time():
-    """The mean of an Ornstein-Uhlenbeck process with w in layers and b(t): m' = w m + b."""
+    """The mean of an Ornstein-Uhlenbeck process with w in layers and b(t): m' = w m + b. Other numbers do not retrace."""
+    counted = []
 
     class Wave(eqx.Module):
         size: jax.Array
 
         def __call__(self, t):
+            counted.append(1)
             return self.size * jnp.cos(3 * t)
 
     net = kn.SimResNet(kn.PiecewiseConstant([0.0, 0.3], [-1.0, -3.0]), Wave(jnp.array(1.2)), kn.Identity())
-    law, start = kn.FokkerPlanck(net, 0.7), kn.Density.gaussian(1.0, 0.4, kn.Grid(-3.0, 3.0, 120))
+    law, start = kn.FokkerPlanck(net, 0.7), kn.Density.gaussian(1.0, 0.4, kn.Grid(-3.0, 3.0, CELLS))
     part = lambda w, low, high: quad(lambda s: np.exp(w * (high - s)) * 1.2 * np.cos(3 * s), low, high)[0]
     exact = (np.exp(-0.3) + part(-1, 0, 0.3)) * np.exp(-2.1) + part(-3, 0.3, 1)
-    means = [float(run(law, start, 1.0, tolerance=each).final.mean) for each in (1e-3, 1e-4, 1e-6)]
+    means, calls = [], []
+    for tolerance in (1e-3, 1e-4, 1e-6):
+        means.append(float(run(law, start, 1.0, tolerance=tolerance).final.mean))
+        calls.append(len(counted))
+    run(eqx.tree_at(lambda law: law.nu, law, jnp.array(1.0)), kn.Density(kn.Grid(-2.0, 2.0, CELLS), start.values), 2.0)
+    # Each call looks at the shape of b, no more.
+    assert [*np.diff(calls), len(counted) - calls[-1]] == [1, 1, 1]
     # What is left is the error of the grid, whose cells have a drift of up to five times the diffusion.
-    assert abs(means[2] - exact) < 4e-3
+    assert abs(means[2] - exact) < 2e-2
     assert 2 < (means[0] - means[2]) / (means[1] - means[2]) < 5, means
 
 
-@pytest.mark.parametrize("steps", [12, None])
-def test_reverse_forward_and_differences_agree(steps):
-    grid = kn.Grid(-4.0, 4.0, CELLS)
-    weight = jnp.linspace(0.0, 1.0, CELLS)[None, :]
+def test_reverse_forward_and_differences_agree():
+    """In all of w, b, nu, K and the initial averages, by adaptive steps that refuse nothing: they grow alike for all."""
+    grid, weight = kn.Grid(-4.0, 4.0, CELLS), jnp.linspace(0.0, 1.0, CELLS)
 
     def loss(p, adjoint):
-        law = equation(TANH, p[0], p[1], p[2], scale=p[3])
+        law = kn.FokkerPlanck(kn.SimResNet(p[0], p[1], kn.Tanh()), p[2], kn.ConstantDiffusion(p[3]))
         start = kn.Density.gaussian(p[4], 0.5, grid)
-        # Loose enough that no step is near to being refused: what the steps are counts as a constant.
-        both = run(law, start, 1.0, steps, 1e-2, adjoint, saveat=[0.5, 1.0]).distributions.values
-        return jnp.sum(weight * both**2)
+        return weight @ run(law, start, 1.0, None, 1e6, adjoint).final.values ** 2
 
     point = jnp.array([-1.0, 0.3, 0.7, 1.1, 0.2])
     reverse = jax.jit(jax.value_and_grad(lambda p: loss(p, kn.CheckpointAdjoint())))
     forward = jax.jit(lambda p, direction: jax.jvp(lambda p: loss(p, kn.ForwardMode()), (p,), (direction,))[1])
     slope = reverse(point)[1]
     np.testing.assert_allclose(slope, [forward(point, each) for each in jnp.eye(5)], rtol=1e-10)
-    if steps is not None:
-        h = 1e-5
-        central = [(reverse(point + h * e)[0] - reverse(point - h * e)[0]) / (2 * h) for e in jnp.eye(5)]
-        np.testing.assert_allclose(slope, central, rtol=1e-6)
+    h = 1e-5
+    central = [(reverse(point + h * e)[0] - reverse(point - h * e)[0]) / (2 * h) for e in jnp.eye(5)]
+    np.testing.assert_allclose(slope, central, rtol=1e-6)
 
 
 def test_batches_are_their_members():
@@ -240,24 +244,6 @@ def test_batches_are_their_members():
     ws, nus = jnp.array([-1.0, 2.0, 0.0]), jnp.array([0.5, 1.5, 0.0])
     alone = [final(w, nu) for w, nu in zip(ws, nus, strict=True)]
     np.testing.assert_allclose(jax.vmap(final)(ws, nus), alone, atol=1e-13)
-
-
-def test_numbers_do_not_retrace():
-    counted, numbers = [], []
-
-    class Counting(eqx.Module):
-        slope: jax.Array
-        autonomous: bool = eqx.field(static=True, default=True)
-
-        def __call__(self, t, x):
-            counted.append(1)
-            return self.slope * x
-
-    for w, nu, bound, t1, tolerance in ((-1.0, 0.5, 4.0, 1.0, 1e-2), (0.5, 2.0, 3.0, 2.0, 1e-1)):
-        start = kn.Density.gaussian(0.0, 0.4, kn.Grid(-bound, bound, 12))
-        run(kn.FokkerPlanck(Counting(jnp.asarray(w)), nu), start, t1, tolerance=tolerance)
-        numbers.append(len(counted))
-    assert numbers[0] == numbers[1] > 0
 
 
 def test_float32_has_its_digits_after_enormous_steps():

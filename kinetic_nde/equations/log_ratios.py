@@ -81,9 +81,9 @@ def integrand(law: Any, t: Real[ArrayLike, ""], nodes: Nodes) -> Integrand:
 
 def log_integrals(at: Integrand, length: float) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """ln int M dx over all panels, psi counted from their beginning, and from their end."""
-    from_start, from_end = potentials(at, length)
     weight = at.log_weight + jnp.asarray(log_gauss(at.slope.shape[1], length), at.slope.dtype)
-    return jax.nn.logsumexp(from_start + weight), jax.nn.logsumexp(from_end + weight)
+    from_start, from_end = potentials(at, length)
+    return _log_sum(from_start + weight), _log_sum(from_end + weight)
 
 
 def potentials(at: Integrand, length: float) -> tuple[Float[Array, "panels points"], Float[Array, "panels points"]]:
@@ -115,44 +115,88 @@ def _deep(law: Any, t: Any, low: Array, high: Array) -> tuple[Array, Array]:
     """The integrals over one cell, cut in halves again and again towards both of its ends; what is left there is that of
     a power of the distance, which it is next to a zero of K."""
     width, dtype = high - low, low.dtype
-    shares = jnp.asarray(_halves(jnp.finfo(dtype).nmant - 12), dtype)
-    away = width * shares
-    places = jnp.concatenate([low + away, (high - away)[::-1, ::-1]])
-    nodes = Nodes(places, jnp.concatenate([away, away[::-1, ::-1]]), float(np.log(2)))
+    shares = _halves(jnp.finfo(dtype).nmant - 12)
+    away = width * jnp.asarray(np.concatenate([shares, shares[::-1, ::-1]]), dtype)
+    # From the end that is nearer, where the places are counted in fractions of their distance to it.
+    near_low = np.arange(away.shape[0])[:, None] < len(shares)
+    nodes = Nodes(jnp.where(near_low, low + away, high - away), away, float(np.log(2)))
     at = integrand(law, t, nodes)
+    drifts = mean_slopes(at)
+    ends = jax.vmap(law.diffusivity)(jnp.stack([low, high]))
+    rests, steps = _rests(
+        jnp.stack([drifts[0], -drifts[-1]]),
+        jnp.stack([at.log_weight[0], at.log_weight[-1, ::-1]]),
+        ends,
+        away[0, 0],
+    )
     from_start, from_end = potentials(at, nodes.length)
     weight = at.log_weight + jnp.asarray(log_gauss(_DEEP_POINTS, nodes.length), dtype)
-    ends = jax.vmap(law.diffusivity)(jnp.stack([low, high]))
-    first = _rest(at.slope[0], at.log_weight[0], nodes, ends[0])
-    last = _rest(-at.slope[-1, ::-1], at.log_weight[-1, ::-1], nodes, ends[1])
-    # The rests begin where the first and the last panel do: psi there, and its part of a rest at a face without a zero.
-    total = [weight.reshape(-1), first[None], last[None]]
-    steps = nodes.length * jnp.sum(at.slope @ jnp.asarray(_collocation(_DEEP_POINTS)[1], dtype))
-    left = jnp.concatenate([total[0] + from_start.reshape(-1), total[1], total[2] + steps])
-    right = jnp.concatenate([total[0] + from_end.reshape(-1), total[1] - steps, total[2]])
-    return jax.nn.logsumexp(left), jax.nn.logsumexp(right)
+    # The rests count psi from where the panels begin and end.
+    across = nodes.length * jnp.sum(drifts)
+    shift = jnp.stack([jnp.zeros_like(across), across])
+    left = jnp.concatenate([(from_start + weight).reshape(-1), rests + shift])
+    right = jnp.concatenate([(from_end + weight).reshape(-1), rests + shift - across])
+    return _log_sum(left) + steps[0], _log_sum(right) + steps[1]
 
 
-def _rest(slope: Array, log_weight: Array, nodes: Nodes, diffusivity: Array) -> Array:
-    """ln int M between an end, with that diffusivity, and the panel next to it, psi counted from there.
+def _rests(
+    drift: Float[Array, "2"],
+    log_weight: Float[Array, "2 points"],
+    diffusivity: Float[Array, "2"],
+    nearest: Float[Array, ""],
+) -> tuple[Float[Array, "2"], Float[Array, "2"]]:
+    """ln int M between either end, with that diffusivity, and the panel next to it, psi counted from the panel; and by how
+    much psi grows from the end to there. The panel's first node is at the distance `nearest`.
 
     The integrand is taken for exp of a straight line in y, a power of the distance, where the end is a zero of K, else for
     exp of a straight line in x.
     """
-    across = jnp.asarray(_collocation(_DEEP_POINTS)[1], slope.dtype)
-    drift = slope @ across
+    length = float(np.log(2))
+    rise = (log_weight[:, -1] - log_weight[:, 0]) / (length * spread(_DEEP_POINTS))
+    edge = 0.5 * (log_weight[:, -1] + log_weight[:, 0]) - 0.5 * length * rise
+    # Integrable if (x - x0) M goes to 0.
+    power = drift + rise
+    integrable = power > 0
+    most = float(jnp.finfo(drift.dtype).max) ** 0.25
+    singular = jnp.where(integrable, edge - jnp.log(jnp.where(integrable, power, jnp.ones_like(power))), most)
+    # The panel is as long as the rest, and psi grows as much over it.
+    step = length * drift
+    steep = jnp.abs(step) > 1e-6
+    size = jnp.where(steep, jnp.abs(step), jnp.ones_like(step))
+    regular = edge + jnp.maximum(-step, 0) + jnp.where(steep, jnp.log(-jnp.expm1(-size) / size), jnp.zeros_like(size))
+    is_regular = diffusivity > 0.5 * nearest * jnp.exp(-log_weight[:, 0])
+    return jnp.where(is_regular, regular, singular), jnp.where(is_regular, step, jnp.zeros_like(step))
+
+
+def _log_sum(logs: Array) -> Array:
+    """ln of the sum of exp of finite numbers, in a third of the operations of `jax.nn.logsumexp`."""
+    largest = jax.lax.stop_gradient(jnp.max(logs))
+    return largest + jnp.log(jnp.sum(jnp.exp(logs - largest)))
+
+
+def _rest(slope: Array, log_weight: Array, nodes: Nodes, diffusivity: Array) -> tuple[Array, Array]:
+    """ln int M between an end, with that diffusivity, and the panel next to it, psi counted from the panel; and by how much
+    psi grows from the end to there.
+
+    The integrand is taken for exp of a straight line in y, a power of the distance, where the end is a zero of K, else for
+    exp of a straight line in x.
+    """
+    drift = slope @ jnp.asarray(_collocation(_DEEP_POINTS)[1], slope.dtype)
     rise = (log_weight[-1] - log_weight[0]) / (nodes.length * spread(_DEEP_POINTS))
-    edge = log_weight @ across - 0.5 * nodes.length * rise
+    edge = 0.5 * (log_weight[-1] + log_weight[0]) - 0.5 * nodes.length * rise
     # Integrable if (x - x0) M goes to 0.
     power = drift + rise
     integrable = power > 0
     most = float(jnp.finfo(slope.dtype).max) ** 0.25
     singular = jnp.where(integrable, edge - jnp.log(jnp.where(integrable, power, jnp.ones_like(power))), most)
-    steep = jnp.abs(drift) > 1e-6
-    size = jnp.where(steep, jnp.abs(drift), jnp.ones_like(drift))
-    regular = edge + jnp.maximum(-drift, 0) + jnp.where(steep, jnp.log(-jnp.expm1(-size) / size), jnp.zeros_like(size))
+    # The panel is as long as the rest, and psi grows as much over it.
+    step = nodes.length * drift
+    steep = jnp.abs(step) > 1e-6
+    size = jnp.where(steep, jnp.abs(step), jnp.ones_like(step))
+    regular = edge + jnp.maximum(-step, 0) + jnp.where(steep, jnp.log(-jnp.expm1(-size) / size), jnp.zeros_like(size))
     nearest = jnp.abs(nodes.stretch[0, 0]) * jnp.exp(-log_weight[0])
-    return jnp.where(diffusivity > 0.5 * nearest, regular, singular)
+    is_regular = diffusivity > 0.5 * nearest
+    return jnp.where(is_regular, regular, singular), jnp.where(is_regular, step, jnp.zeros_like(step))
 
 
 def mean_slopes(at: Integrand) -> Float[Array, " panels"]:

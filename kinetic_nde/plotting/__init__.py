@@ -6,6 +6,6 @@ Importing this package imports matplotlib; nothing else in the library does, so 
 from .evolution import plot_evolution as plot_evolution
 from .histogram import plot_histogram as plot_histogram
 from .moments import plot_moments as plot_moments
-from .style import figure as figure, style as style
+from .style import COLOURS as COLOURS, LINES as LINES, figure as figure, style as style
 from .trajectories import plot_trajectories as plot_trajectories
 from .updates import plot_updates as plot_updates
