@@ -32,6 +32,7 @@ NAMES = [
         "figure9",
         "growing_cosine",
         "dobrushin",
+        "families",
         "fitting",
     ),
     "update_cost",
@@ -90,9 +91,9 @@ def test_the_report_has_every_number_with_its_verdict(quick):
     assert {len(row) for row in found} == {6}
     assert {row[5] for row in found} == {"yes", ""}
     for quantity in ("smallest cell average, in units of the largest", "mass drift"):
-        # Figure 1 has three of each.
+        # Figure 1 has three of each, the families five.
         verdicts = [row[5] for row in found if row[0].endswith(quantity)]
-        assert verdicts == ["yes"] * 8
+        assert verdicts == ["yes"] * 13
 
 
 def test_the_printed_bias_of_figure_1_does_not_hold_the_mean_and_the_corrected_one_does(quick):
@@ -217,6 +218,17 @@ def test_the_bound_of_theorem_1_holds_and_the_printed_one_does_not(quick):
     assert bounds["tanh in the plane: bound over W1"] > 1.05
     assert round(computed["tanh(3 x), t = 0.5: growth of W1"], 2) == 4.47
     assert computed["tanh(3 x), t = 0.5: W1 over e^0.5 W1(0), as printed"] > 2.7
+
+
+def test_noise_drives_to_the_corrected_formulas_and_not_to_the_printed_ones(quick):
+    report = (quick[1] / "report.md").read_text().partition("## families")[2].partition("\n## ")[0]
+    computed = {row[0]: float(row[1]) for row in rows(report)}
+    settled = [value for name, value in computed.items() if "L1 distance to the closed form" in name]
+    assert len(settled) == 5 and max(settled) < 1e-6
+    assert computed["C9, drift as printed: steady_state refuses"] == 1
+    for printed in ("C10, mu = 1 + 2 w / nu^2 as printed", "C11, Pareto on the whole line as printed"):
+        assert computed[f"{printed}: L1 distance of the settled density"] > 1
+    assert abs(computed["C15, variance at w = -2, b = 1; as printed 1"] - 0.5) < 1e-6
 
 
 def test_the_times_of_updates_are_whole(quick):
