@@ -97,6 +97,8 @@ def test_any_family_and_any_data(family, values):
         ([2.0], "--family gaussian", "there is no distribution to fit"),
         (["1", "inf"], "", "not a finite number"),
         ([1.0, 2.0, 3.0], "--nu x", "--nu"),
+        ([1e200, 2e200, 3e200], "", "the largest measurement is 3e+200: take a unit"),
+        ([1e-200, 2e-200, 3e-200], "--family inverse-gamma", "the largest measurement is 3e-200: take a unit"),
     ],
 )
 def test_bad_input_is_one_line(tmp_path, values, options, message):

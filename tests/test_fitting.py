@@ -74,7 +74,7 @@ def test_the_right_family_is_found(family, truth):
 
 
 @each_truth
-@pytest.mark.parametrize("factor", [1e-9, 1e6])
+@pytest.mark.parametrize("factor", [1e-100, 1e-9, 1e6, 1e100])
 def test_units_do_not_matter(family, truth, factor):
     x = drawn(family, truth)
     one, other = kn.fit(x, family, nu=1.0), kn.fit(factor * x, family, nu=1.0)
@@ -86,8 +86,10 @@ def test_units_do_not_matter(family, truth, factor):
     np.testing.assert_allclose(other.log_likelihood, one.log_likelihood - x.size * np.log(factor), rtol=1e-9)
     np.testing.assert_allclose(other.ks, one.ks, rtol=1e-5)
     # In the new unit the noise is in it too where K = 1, and w / nu^2 carries 1 / unit^2.
-    weight = one.coefficients["weight"] / (factor**2 if family == GAUSSIAN else 1.0)
-    np.testing.assert_allclose(other.coefficients["weight"], weight, rtol=1e-5)
+    unit = factor**-2 if family == GAUSSIAN else 1.0
+    np.testing.assert_allclose(other.coefficients["weight"], unit * one.coefficients["weight"], rtol=1e-5)
+    error = unit * one.standard_errors["weight"]
+    np.testing.assert_allclose(other.standard_errors["weight"], error, rtol=1e-4)
 
 
 def test_an_inverse_gamma_is_fitted_on_either_side_of_0():

@@ -75,9 +75,12 @@ def propagated(
     errors = {}
     for name in (*parameters, *coefficients):
         row = np.asarray(jacobian[name], dtype=float)
-        variance = float(row @ found.covariance @ row)
-        held = variance == 0 and np.any(row != 0)
-        errors[name] = float("nan") if held else float(np.sqrt(variance))
+        # In units of the largest entry, whose square may be out of range where the number itself is not.
+        size = float(np.max(np.abs(row)))
+        unit = row / (size if size > 0 else 1.0)
+        variance = float(unit @ found.covariance @ unit)
+        held = variance == 0 and size > 0
+        errors[name] = float("nan") if held else size * float(np.sqrt(variance))
     return parameters, coefficients, errors
 
 

@@ -31,6 +31,8 @@ CELLS = 400
 # or the last tenth.
 _SHOWN, _MEDIANS = 0.95, 20.0
 _TIMES = 5  # that are drawn, after the start
+# Of measurements, whose squares and inverse squares the numbers of the equation are.
+_SMALLEST, _LARGEST = 1e-100, 1e100
 
 
 class Fitted(NamedTuple):
@@ -69,6 +71,9 @@ def fit_values(values: np.ndarray, family: str | None = None, nu: float | None =
             raise InputError(f"no family is called {family!r}; there are: {', '.join(FAMILIES)}")
     if nu is not None and not 0 < nu < math.inf:
         raise InputError(f"--nu must be a finite number > 0, got {nu}")
+    largest = float(np.max(np.abs(values)))
+    if largest != 0 and not _SMALLEST <= largest <= _LARGEST:
+        raise InputError(f"the largest measurement is {largest:g}: take a unit in which it is between 1e-100 and 1e100")
     try:
         found = fit(values, chosen, nu)
     except (ValueError, RuntimeError) as error:
