@@ -81,8 +81,10 @@ def axes_or_new(ax: Axes | None) -> Axes:
 
 
 def finish(ax: Axes, xlabel: str, ylabel: str) -> None:
-    """Labels, and a little air left and right: a peak at a wall would be lost in the spine."""
+    """Labels, and a little air left and right: a peak at a wall would be lost in the spine. The power of ten of the ticks
+    is left of the axes, above which there may be a legend."""
     ax.margins(x=0.02)
+    ax.yaxis.get_offset_text().set_horizontalalignment("right")
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)
 
