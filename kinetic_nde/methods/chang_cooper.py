@@ -34,10 +34,11 @@ class ChangCooper(AbstractMethod):
       and are forgotten on the way to a steady state.
     - `steps`: a static number of equal steps between two events (save times, breakpoints of the field) instead.
 
-    Second order in dx, first order in time, whatever the ratio of drift to diffusion; where drift outweighs diffusion
-    within a cell it is the upwind scheme, also with nu = 0 and where K is 0. The averages of `equation.steady_state(grid)` do
-    not change, to rounding. For any length of a step averages stay positive, mass is conserved, and the relative
-    entropy to the steady state does not increase: what a backward Euler step keeps and no linear scheme of higher order does.
+    First order in time, and second order in dx once cells resolve what balances drift and diffusion, |v| dx < D; where
+    drift outweighs diffusion within a cell it is the upwind scheme, of first order, also with nu = 0 and where K is 0. The
+    averages of `equation.steady_state(grid)` do not change, to rounding. For any length of a step averages stay positive,
+    mass is conserved, and the relative entropy to the steady state does not increase: what a backward Euler step keeps and
+    no linear scheme of higher order does.
 
     - Recommended: steady states and the way there, stiff noise, densities that must not be negative.
     - Not recommended: digits in between. An error in time of 1e-4 takes thousands of steps, `FiniteVolume` is of third order.
