@@ -9,8 +9,6 @@ from ..plotting.style import COLOURS
 from .fit import Fitted
 from .words import label_of
 
-# Of the legends from the axes, in letters: a power of ten may stand above an axis.
-_CLEAR = 1.5
 _TALLEST = 1.5  # of the densities, in units of the highest bar: they may be infinite at 0
 
 
@@ -28,13 +26,13 @@ def draw(found: Fitted, column: str) -> Figure:
         uniform = 1.0 / (found.uniform[1] - found.uniform[0])
         steady = min(float(np.max(found.steady.values)), _TALLEST * max(bars, uniform))
         left.set_ylim(0.0, 1.05 * max(bars, steady))
-        left.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=_CLEAR)
+        left.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2)
         plot_evolution(found.solution, right, xlabel=label_of(column))
         faces = np.asarray(found.steady.grid.faces)
         look = {"color": COLOURS[1], "linestyle": "--", "linewidth": 0.9, "label": "steady state"}
         right.stairs(np.asarray(found.steady.values), faces, baseline=None, **look)
         right.set_ylim(top=min(right.get_ylim()[1], 1.05 * max(uniform, steady)))
-        right.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=_CLEAR, ncols=3)
+        right.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2, ncols=3)
         beyond = found.values.size - shown.size
         if beyond:
             left.set_title(f"{beyond} beyond", loc="right", fontsize=7)
