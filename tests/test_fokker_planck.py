@@ -12,6 +12,9 @@ from scipy.special import ndtr
 from scipy.stats import norm
 
 import kinetic_nde as kn
+from kinetic_nde.methods.finite_volume.boundary import extend, with_ghosts
+from kinetic_nde.methods.finite_volume.diffusion import diffused, diffusion
+from kinetic_nde.sensitivity.kolmogorov import spread, spread_change
 
 CELLS = (50, 100, 200, 400)
 
@@ -53,6 +56,35 @@ def solver(cells, method=None):
 def run(cells, lower, upper, cdf, *numbers):
     grid = kn.Grid(lower, upper, cells)
     return solver(cells)(*(jnp.asarray(each) for each in (lower, upper, averages(cdf, grid), *numbers)))
+
+
+# Polynomials
+
+
+def between_walls(coefficients):
+    """Diffusion alone on 8 cells of length 1 with D = 1, and the averages of a polynomial, the slopes of which are asked
+    for at the faces."""
+    grid = kn.Grid(0.0, 8.0, 8)
+    law = kn.FokkerPlanck(kn.SimResNet(0.0, 0.0, kn.Identity()), np.sqrt(2.0), walls=(0.0, 8.0))
+    faces, whole = np.asarray(grid.faces), np.polynomial.Polynomial(coefficients)
+    return grid, law, jnp.asarray(np.diff(whole.integ()(faces))), whole.deriv()(faces)
+
+
+@pytest.mark.parametrize(("degree", "near_walls"), [(0, 1), (1, 1), (2, 1), (3, 1), (4, 2)])
+def test_fluxes_are_exact_on_cubics_next_to_a_wall_and_on_fourth_powers_inside(degree, near_walls):
+    """One face of lower order hardly shows in the error of a solve."""
+    grid, law, given, slopes = between_walls([0.0] * degree + [1.0])
+    through = diffused(diffusion(law, grid), with_ghosts(extend(given)), jnp.asarray(1.0))[1:-1]
+    np.testing.assert_array_equal(through[jnp.array([0, -1])], 0.0)
+    inside = slice(near_walls, -near_walls)
+    np.testing.assert_allclose(through[inside], -slopes[inside], rtol=1e-11, atol=1e-11)
+
+
+def test_the_backward_equation_is_exact_on_cubics_without_slope_at_the_walls():
+    grid, law, given, slopes = between_walls([1.0, 0.0, 4.0, -1 / 3])
+    always, nothing = jnp.ones((), bool), jnp.zeros(())
+    change = spread_change(always, given, spread(law, grid), law.walls, (nothing, nothing), jnp.asarray(1.0))
+    np.testing.assert_allclose(change, np.diff(slopes), rtol=1e-11, atol=1e-11)
 
 
 # Against exact laws
