@@ -13,7 +13,8 @@ from scipy.stats import norm
 
 import kinetic_nde as kn
 from kinetic_nde.methods.finite_volume.boundary import extend, with_ghosts
-from kinetic_nde.methods.finite_volume.diffusion import diffused, diffusion
+from kinetic_nde.methods.finite_volume.diffusion import diffused
+from kinetic_nde.methods.finite_volume.diffusion import diffusion as diffusion_of
 from kinetic_nde.sensitivity.kolmogorov import spread, spread_change
 
 CELLS = (50, 100, 200, 400)
@@ -74,7 +75,7 @@ def between_walls(coefficients):
 def test_fluxes_are_exact_on_cubics_next_to_a_wall_and_on_fourth_powers_inside(degree, near_walls):
     """One face of lower order hardly shows in the error of a solve."""
     grid, law, given, slopes = between_walls([0.0] * degree + [1.0])
-    through = diffused(diffusion(law, grid), with_ghosts(extend(given)), jnp.asarray(1.0))[1:-1]
+    through = diffused(diffusion_of(law, grid), with_ghosts(extend(given)), jnp.asarray(1.0))[1:-1]
     np.testing.assert_array_equal(through[jnp.array([0, -1])], 0.0)
     inside = slice(near_walls, -near_walls)
     np.testing.assert_allclose(through[inside], -slopes[inside], rtol=1e-11, atol=1e-11)
