@@ -13,8 +13,7 @@ from scipy.stats import norm
 
 import kinetic_nde as kn
 from kinetic_nde.methods.finite_volume.boundary import extend, with_ghosts
-from kinetic_nde.methods.finite_volume.diffusion import diffused
-from kinetic_nde.methods.finite_volume.diffusion import diffusion as diffusion_of
+from kinetic_nde.methods.finite_volume.diffusion import diffused, diffusion as diffusion_of
 from kinetic_nde.sensitivity.kolmogorov import spread, spread_change
 
 CELLS = (50, 100, 200, 400)
