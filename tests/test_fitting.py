@@ -146,6 +146,8 @@ def test_at_an_end_of_the_family_a_parameter_is_held():
     assert "p is held at 0.999" in half_normal.notes[0] and "held" in str(half_normal)
     wide = kn.fit(1 / drawn(INVERSE, {"mu": 3.0, "beta": 4.0}) ** 3, GENERAL)
     assert wide.notes == ()
+    cauchy = kn.fit(np.tan(np.pi * (np.arange(300) + 0.5) / 300 - np.pi / 2))
+    assert "not from this family" in cauchy.notes[-1] and "not from this family" in str(cauchy)
     log_normal = kn.fit(1 / drawn(GENERAL, {"p": 0.5, "A": 1.0, "q": 3.0}), GENERAL)
     assert "log-normal" in log_normal.notes[0]
     pure = kn.fit(1 + random.pareto(1.0, COUNT), PARETO)

@@ -71,6 +71,16 @@ def test_generalised_gamma_with_any_power_at_0(delta, c, q, low):
     assert apart(law, grid, between(exact, np.asarray(grid.faces))) < 1e-6
 
 
+@pytest.mark.parametrize("q", [1.0, 3.0])
+def test_a_tail_that_falls_late(q):
+    """exp(-x^0.05) beats x^(q - 1) at 10^26 and 10^36 only; the exponents before say nothing."""
+    family, law = kn.GeneralizedGammaFamily(), {"p": 0.05, "A": 1.0, "q": q}
+    grid = kn.Grid(0.0, 6 * float(family.quantile(law, 0.5)), CELLS)
+    found = family.equation(law).steady_state(grid)
+    exact = np.diff(family.cdf(law, np.asarray(grid.faces)))
+    np.testing.assert_allclose(found.values * grid.width, exact, atol=1e-6 * exact.max())
+
+
 def test_tanh_by_scipys_quadrature():
     w, b, nu = -0.7, 0.4, 0.9
     # int 2 tanh(w x + b) / nu^2 = 2 ln cosh(w x + b) / (w nu^2).

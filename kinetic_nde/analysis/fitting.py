@@ -25,6 +25,11 @@ FAMILIES: tuple[AbstractFamily, ...] = (
 )
 # Of the samples' size: for families on the half line, whose parameters explode for samples that are all but equal.
 _LEAST_SPREAD = 1e-6
+# Parameters that are estimated from the same samples only raise it.
+_UNLIKELY = 1e-3
+_MISFIT = (
+    f"the samples are not from this family: they are as far from it once in {1 / _UNLIKELY:g} times, or less often"
+)
 
 
 def fit(samples: Ensemble | ArrayLike | list, family: AbstractFamily | None = None, nu: ArrayLike | None = None) -> Fit:
@@ -45,7 +50,8 @@ def fit(samples: Ensemble | ArrayLike | list, family: AbstractFamily | None = No
     only the second jumps, so that they hold for its threshold too.
 
     Where the likelihood has no maximum inside a family the parameter that it grows with is held (p of the generalised Gamma
-    at 0.05 or 0.999, mu of the Pareto tail at 1 + 1e-3 or 1 + 1e4), and `notes` says so.
+    at 0.05 or 0.999, mu of the Pareto tail at 1 + 1e-3 or 1 + 1e4), and `notes` says so. They also say so where not even the
+    best family is near the samples, by a p-value of Kolmogorov and Smirnov below 1e-3.
 
     For known values only. Raises `TypeError` for what is no family, `ValueError` for samples of another shape, not finite,
     all equal, fewer than parameters + 1 or outside the family's support, and unless nu > 0 is finite; `RuntimeError`
@@ -105,7 +111,7 @@ def _fitted(family: AbstractFamily, x: np.ndarray, nu: Any) -> Fit:
         log_likelihood=x.size * (found.mean - float(np.log(abs(units.scale)))),
         ks=float(test.statistic),
         ks_pvalue=float(test.pvalue),
-        notes=() if found.edge is None else (found.edge.words,),
+        notes=(() if found.edge is None else (found.edge.words,)) + ((_MISFIT,) if test.pvalue < _UNLIKELY else ()),
     )
 
 

@@ -14,8 +14,12 @@ from .log_ratios import Nodes, integrand, log_gauss, mean_slopes, potentials, sp
 
 # Steps in the logarithm of the distance, and Gauss points in each: a Gaussian 100 cells away is still seen.
 _STEP, _POINTS = 0.05, 8
-# Decades of the distance, in float64 and float32, and those of them at the end that decide on what goes to infinity.
-_DECADES, _NARROW_DECADES, _LAST = 30, 12, 6
+# Decades of the distance towards a zero of K and to infinity, where x^2 must not overflow, in float64 and float32, and those
+# of them at the end that decide.
+_DECADES, _NARROW_DECADES = (30, 140), (12, 16)
+_LAST = 6
+# Logarithms of mass that far below others are.
+_NOTHING = 1e5
 # An exponent this close to the critical one is taken for it.
 _CRITICAL = 1e-9
 
@@ -26,7 +30,7 @@ class FarEnd(NamedTuple):
     - `place`: the end, `inf`, `-inf` or a zero of K.
     - `log_mass`: ln int M from x to there, psi counted from x; meaningless unless `integrable`.
     - `power`: M goes like |x|^power to infinity, or like |x - place|^power to a zero of K: the largest or the smallest
-      local exponent d ln M / d ln of the distance on the last decades.
+      local exponent d ln M / d ln of the distance on the last decades, or the last one if it falls or rises all the time.
     """
 
     place: float
@@ -42,7 +46,8 @@ class FarEnd(NamedTuple):
 def outwards(start: float, towards: float, length: float, dtype: Any) -> Nodes:
     """Quadrature from `start` to an end, geometric in the distance: to infinity in steps that begin with a part of
     `length`, to a zero of K in steps that shrink like the distance."""
-    decades = _DECADES if dtype == np.float64 else _NARROW_DECADES
+    near, far = _DECADES if dtype == np.float64 else _NARROW_DECADES
+    decades = far if np.isinf(towards) else near
     panels = int(np.ceil(decades * np.log(10) / _STEP))
     y = _STEP * (np.arange(panels)[:, None] + unit_nodes(_POINTS)[None, :])
     if np.isinf(towards):
@@ -63,10 +68,15 @@ def far_end(law: Any, t: Real[ArrayLike, ""], start: float, towards: float, leng
     if last == 0:
         raise ValueError(f"the field or K is not finite at {start:g}, next to the grid")
     first = max(0, last - int(_LAST * np.log(10) / _STEP))
-    largest = float(np.max(growth[first:last]))
+    ending = growth[first:last]
+    # A stretched exponential such as exp(-x^0.05) falls like ever larger powers, and late.
+    largest = float(ending[-1] if np.all(np.diff(ending) < 0) else np.max(ending))
     power = largest - 1 if np.isinf(towards) else -largest - 1
+    # What is as good as nothing is left out: sums of what leads there have lost all digits of where they began.
+    gone = np.min(inside[:last], axis=1) < np.max(inside[0]) - _NOTHING
+    last = int(np.argmax(gone)) if gone.any() else last
     log_mass = float(np.logaddexp.reduce((inside + np.asarray(log_gauss(_POINTS, _STEP)))[:last], axis=None))
-    if growth[last - 1] < 0:
+    if last and growth[last - 1] < 0:
         # A power from the end of the last panel on.
         edge = inside[last - 1, -1] + growth[last - 1] * _STEP * (1 - unit_nodes(_POINTS)[-1])
         log_mass = float(np.logaddexp(log_mass, edge - np.log(-growth[last - 1])))
@@ -104,15 +114,15 @@ def zeros(diffusion: Any, places: np.ndarray, dtype: Any) -> list[float]:
         return float(strengths(diffusion, jnp.asarray([x], dtype))[0])
 
     found: list[float] = []
-    size = np.abs(values)
+    size, sign = np.abs(values), np.sign(values)
     for k in range(1, len(places) - 1):
         low, high = sorted((float(places[k - 1]), float(places[k + 1])))
         if values[k] == 0:
             found.append(float(places[k]))
-        elif values[k - 1] * values[k] < 0 and values[k - 1] != 0:
+        elif sign[k - 1] * sign[k] < 0:
             low, high = sorted((float(places[k - 1]), float(places[k])))
             found.append(_rounded(value, _root(value, low, high), high - low))
-        elif size[k] <= size[k - 1] and size[k] < size[k + 1] and values[k] * values[k + 1] > 0:
+        elif size[k] <= size[k - 1] and size[k] < size[k + 1] and sign[k] * sign[k + 1] > 0:
             least: Any = minimize_scalar(
                 lambda x: abs(value(x)), bounds=(low, high), method="bounded", options={"xatol": 1e-12 * (high - low)}
             )

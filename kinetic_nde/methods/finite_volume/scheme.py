@@ -41,6 +41,11 @@ class FiniteVolume(AbstractMethod):
       Courant number; by default the steps adapt to `cfl`. Steps always end at events, and each stage of a step uses the
       layer of that step.
 
+    - With noise, recommended: digits on the way, smooth densities, gradients. Not recommended: densities that are steep within a
+      cell, since diffusion has no limiter: next to a wall that drift presses against, |v| dx > D, and near 0 where K = x.
+      On [0, 50] with 200 cells the generalised Gamma distribution with p = 0.5, A = 1, q = 0.5 is missed by 0.29 in L1
+      after a uniform start, which `ChangCooper` comes to within 2e-5 of.
+
     The lengths of the steps count as constants for differentiation. Section 4 of Herty, Trimborn, Visconti (2021), Eqs.
     (23) and (24), with the diffusion on cell averages (C12). Raises `ValueError` for cfl outside (0, 1] and for steps < 1,
     and for diffusion on fewer than 4 cells.
