@@ -6,7 +6,7 @@ import jax
 import noisy
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 from noisy import COSINE, CUBIC, GENERALISED_GAMMA, IDENTITY, RELU, TANH, between, equation
 from scipy import stats
 from scipy.integrate import quad
@@ -39,6 +39,7 @@ def test_gaussian(w, b, nu, ends):
 
 @settings(max_examples=10)
 @given(share=st.floats(-20, 0.49), b=st.floats(0.1, 3), nu=st.floats(0.3, 3), low=st.sampled_from([0.0, 0.1, 1.5]))
+@example(share=0.49, b=1.0, nu=1.0, low=0.0)
 def test_inverse_gamma_for_every_w_below_half_of_nu_squared(share, b, nu, low):
     """Also 0 <= w < nu^2 / 2, whose mean is infinite; from 0 on and from inside."""
     w = share * nu**2
