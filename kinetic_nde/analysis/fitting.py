@@ -138,5 +138,6 @@ def _checked(samples: Any) -> np.ndarray:
     if not np.all(np.isfinite(x)):
         raise ValueError(f"samples must be finite, got {x[~np.isfinite(x)][0]} at index {np.argmin(np.isfinite(x))}")
     if np.all(x == x[0]):
-        raise ValueError(f"all {x.size} samples are {x[0]:g}: there is no distribution to fit")
+        found = "the only sample is" if x.size == 1 else f"all {x.size} samples are"
+        raise ValueError(f"{found} {x[0]:g}: there is no distribution to fit")
     return x
