@@ -3,6 +3,7 @@
 import itertools
 
 import jax
+import jax.numpy as jnp
 import noisy
 import numpy as np
 import pytest
@@ -174,6 +175,15 @@ def test_the_refusal_names_the_condition_of_the_family():
         kn.FokkerPlanck(net, 1.0).steady_state(grid)
 
 
+def test_mixed_float_types():
+    """They take JAX's result type, as in a solve."""
+    single = kn.Grid(np.float32(-5.0), np.float32(5.0), CELLS)
+    law = kn.FokkerPlanck(kn.SimResNet(-1.0, 0.0, kn.Identity()), 1.0)
+    found = law.steady_state(single)
+    assert found.values.dtype == np.float64
+    np.testing.assert_allclose(found.values, law.steady_state(kn.Grid(-5.0, 5.0, CELLS)).values, atol=1e-12)
+
+
 def test_bad_input():
     law, grid = equation(IDENTITY, -1.0, 1.0, 1.0), kn.Grid(-5.0, 5.0, CELLS)
     with pytest.raises(ValueError, match="outside jit"):
@@ -189,6 +199,10 @@ def test_bad_input():
         kn.FokkerPlanck(kn.SimResNet(-1.0, [0.0, 1.0], kn.Identity()), 1.0).steady_state(grid)
     with pytest.raises(ValueError, match="no noise"):
         kn.FokkerPlanck(net, 1.0, kn.ConstantDiffusion(0.0)).steady_state(grid)
+    with pytest.raises(ValueError, match="must give that shape"):
+        kn.FokkerPlanck(net, 1.0, lambda x: jnp.stack([x, x])).steady_state(grid)
+    with pytest.raises(TypeError, match="grid"):
+        law.steady_state(100)
     with pytest.raises(ValueError, match="has no mass on the grid"):
         law.steady_state(kn.Grid(90.0, 100.0, CELLS))
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Real
 
-from .._values import known
+from .._values import as_floating, cast, common_float, known
 from ..distributions.density import Density
 from ..distributions.grid import Grid
 from ..network.activations import Identity
@@ -33,10 +33,12 @@ class _Part(NamedTuple):
 
 def steady_state(law: Any, grid: Grid, t: Real[ArrayLike, ""] | None = None) -> Density:
     """The averages of (22) over the cells of the grid: see `FokkerPlanck.steady_state`."""
+    if not isinstance(grid, Grid):
+        raise TypeError(f"steady_state takes a kn.Grid, not {grid!r}")
     if not known(law, grid, t):
         raise ValueError("steady_state decides by values and needs known ones: call it outside jit, vmap and grad")
     with jax.ensure_compile_time_eval():
-        return _steady_state(law, grid, _time(law.field, t))
+        return _steady_state(*cast((law, grid, _time(law.field, t)), common_float(grid, law.field)))
 
 
 def _time(field: Any, t: Any) -> Any:
@@ -45,7 +47,7 @@ def _time(field: Any, t: Any) -> Any:
             "the field depends on time, or does not promise not to by an attribute `autonomous`: "
             "say for which time the steady state is meant, steady_state(grid, t=...)"
         )
-    return 0.0 if t is None else t
+    return as_floating(0.0 if t is None else t, "t")
 
 
 def _steady_state(law: Any, grid: Grid, t: Any) -> Density:

@@ -16,10 +16,11 @@ class Elimination(lx.AbstractLinearSolver):
     eliminated: cyclic reduction for all cells at once, in ceil(log2 n) rounds. Pivots are built from column sums and what
     is off the diagonal, nothing is ever subtracted (Grassmann, Taksar, Heyman 1985, doi:10.1287/opre.33.5.1107): each
     component of the solution has its digits and its sign, and the sum is that of the right-hand side, however large the
-    step is. `lx.Tridiagonal` reads the column sums off the diagonal, where a step of length dt leaves eps dt D / dx^2 of
-    them: measured, 1.5e-8 of the mass on 400 cells where this is 1e9 in float64, and half of it in float32.
+    step is. `lx.Tridiagonal` reads the column sums off the diagonal, where rounding leaves eps dt D / dx^2 of them:
+    where that ratio is 1e9 on 400 cells it loses 3e-8 of the mass in float64, and almost all of it in float32.
 
-    Takes as long as LAPACK on 400 cells and twice as long on 1600; what is on the diagonal is not read.
+    Takes one and a half times as long as LAPACK, 11 against 7 microseconds on 400 cells and 36 against 26 on 1600. What is
+    on the diagonal is not read.
 
     >>> matrix = lx.TridiagonalLinearOperator(jnp.array([3.0, 2.0]), jnp.array([-2.0]), jnp.array([-1.0]))
     >>> lx.linear_solve(matrix, jnp.array([1.0, 3.0]), Elimination()).value

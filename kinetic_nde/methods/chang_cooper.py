@@ -45,8 +45,9 @@ class ChangCooper(AbstractMethod):
 
     A face at a wall has no flux; at an open end what gets to the last face is gone. A field that depends on time counts at
     the end of each step. K is evaluated inside the cells too. The lengths of steps count as constants for differentiation:
-    `CheckpointAdjoint` and `ForwardMode` give the derivative of the scheme, `TransportAdjoint` raises `TypeError`. Raises
-    `ValueError` for a tolerance that is not positive and finite, for steps < 1, and for a K that is negative or not finite
+    `CheckpointAdjoint` and `ForwardMode` give the derivative of the scheme, but for a share of about eps dt D / dx^2 of it, and
+    `TransportAdjoint` raises `TypeError`. Raises `ValueError`
+    for a tolerance that is not positive and finite, for steps < 1, and for a K that is negative or not finite
     on the grid.
 
     >>> import kinetic_nde as kn
