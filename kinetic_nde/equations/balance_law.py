@@ -10,6 +10,7 @@ from jaxtyping import Array, ArrayLike, Float, Real
 
 from .._values import as_floating, known, require
 from ..distributions.grid import Grid
+from ..network import field as fields
 from ..network.parameters import captured
 
 Walls = tuple[Float[Array, ""] | None, Float[Array, ""] | None]
@@ -27,13 +28,18 @@ class AbstractBalanceLaw(eqx.Module):
     field: eqx.AbstractVar[Any]
     walls: eqx.AbstractVar[Walls | None]
 
-    @abc.abstractmethod
+    @property
+    def net(self) -> Any:
+        """The field."""
+        return self.field
+
     def velocity(self, t: Real[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, "*d"]:
         """v(t, x) at one point; also the largest speed at which information travels there."""
+        return self.field(t, x)
 
-    @abc.abstractmethod
     def divergence(self, t: Real[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, ""]:
         """div v(t, x) at one point."""
+        return fields.divergence(self.field, t, x)
 
     @abc.abstractmethod
     def diffusivity(self, x: Float[Array, "*d"]) -> Float[Array, "*d"] | None:

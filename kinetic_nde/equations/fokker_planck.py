@@ -9,7 +9,6 @@ from jaxtyping import Array, ArrayLike, Float, Real
 from .._values import as_floating, require
 from ..distributions.density import Density
 from ..distributions.grid import Grid
-from ..network import field as fields
 from .balance_law import AbstractBalanceLaw, Walls, as_field, as_walls
 from .diffusion import ConstantDiffusion, as_diffusion
 from .steady_state import steady_state
@@ -53,19 +52,6 @@ class FokkerPlanck(AbstractBalanceLaw):
             lambda: f"nu is the strength of the noise, finite and not negative, got {self.nu}",
             self.nu,
         )
-
-    @property
-    def net(self) -> Any:
-        """The field."""
-        return self.field
-
-    def velocity(self, t: Real[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, "*d"]:
-        """v(t, x) at one point."""
-        return self.field(t, x)
-
-    def divergence(self, t: Real[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, ""]:
-        """div v(t, x) at one point."""
-        return fields.divergence(self.field, t, x)
 
     def noise(self, x: Float[Array, "*d"]) -> Float[Array, "*d"]:
         """nu K(x) at one point, by component."""

@@ -3,9 +3,8 @@
 from typing import Any
 
 import equinox as eqx
-from jaxtyping import Array, ArrayLike, Float, Real
+from jaxtyping import Array, Float
 
-from ..network import field as fields
 from .balance_law import AbstractBalanceLaw, Walls, as_field, as_walls
 
 
@@ -34,19 +33,6 @@ class MeanField(AbstractBalanceLaw):
 
     field: Any = eqx.field(converter=as_field)
     walls: Walls | None = eqx.field(converter=as_walls, default=None)
-
-    @property
-    def net(self) -> Any:
-        """The field."""
-        return self.field
-
-    def velocity(self, t: Real[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, "*d"]:
-        """v(t, x) at one point."""
-        return self.field(t, x)
-
-    def divergence(self, t: Real[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, ""]:
-        """div v(t, x) at one point."""
-        return fields.divergence(self.field, t, x)
 
     def diffusivity(self, x: Float[Array, "*d"]) -> None:
         """None: a mean field has no diffusion."""

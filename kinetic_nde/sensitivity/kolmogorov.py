@@ -10,6 +10,7 @@ from ..adjoints.fence import fenced
 from ..distributions.grid import Grid
 from ..distributions.reconstruction import ghosts
 from ..equations.balance_law import AbstractBalanceLaw, Walls
+from ..methods.finite_volume.diffusion import diffusivities
 from .pairing import PLACE, places
 
 
@@ -23,16 +24,8 @@ class Spread(NamedTuple):
 
 def spread(law: AbstractBalanceLaw, grid: Grid) -> Spread | None:
     """The diffusion of a law where lambda needs it; None if it has none."""
-    if law.diffusivity(grid.lower) is None:
-        return None
-
-    def pointwise(x: Float[Array, ""]) -> Float[Array, ""]:
-        through = law.diffusivity(x)
-        assert through is not None
-        return through / grid.width**2
-
-    at = places(grid)
-    return Spread(jax.vmap(pointwise)(at.left), jax.vmap(pointwise)(at.right), jax.vmap(pointwise)(at.ends) == 0)
+    at = jax.tree.map(lambda x: diffusivities(law, grid, x), places(grid))
+    return None if at.ends is None else Spread(at.left, at.right, at.ends == 0)
 
 
 class Weights(NamedTuple):

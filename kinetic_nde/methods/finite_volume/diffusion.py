@@ -1,6 +1,7 @@
 """Diffusion on cell averages, conservative and of fourth order."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,33 +29,34 @@ class Diffusion(NamedTuple):
     fastest: Float[Array, ""]
 
 
+def diffusivities(equation: AbstractBalanceLaw, grid: Grid, places: Float[Array, " n"]) -> Any:
+    """D / dx^2 at these places; None if the equation has no diffusion."""
+    found = jax.vmap(equation.diffusivity)(places)
+    return None if found is None else found / grid.width**2
+
+
 def diffusion(equation: AbstractBalanceLaw, grid: Grid) -> Diffusion | None:
     """The diffusion of an equation on a grid; None if it has none.
 
     The average of D g is that of D times the optimal parabola through the averages of g in a cell and its neighbours, at
     three Gauss points: a product of averages would be of second order.
     """
-    nodes, weights = gauss(3)
-    if equation.diffusivity(grid.lower) is None:
+    at_faces = diffusivities(equation, grid, grid.faces)
+    if at_faces is None:
         return None
-
-    def pointwise(x: Float[Array, ""]) -> Float[Array, ""]:
-        through = equation.diffusivity(x)
-        assert through is not None
-        return through / grid.width**2
-
+    nodes, weights = gauss(3)
     parts = [
-        weight * jax.vmap(pointwise)(grid.centers + s * grid.width) for s, weight in zip(nodes, weights, strict=True)
+        weight * diffusivities(equation, grid, grid.centers + s * grid.width)
+        for s, weight in zip(nodes, weights, strict=True)
     ]
-    average = sum(parts[1:], parts[0])
-    slope = sum([s * part for s, part in zip(nodes[1:], parts[1:], strict=True)], nodes[0] * parts[0])
-    bend = sum(
-        [(s**2 - 1 / 12) * part for s, part in zip(nodes[1:], parts[1:], strict=True)],
-        (nodes[0] ** 2 - 1 / 12) * parts[0],
-    )
+
+    def mean(shape: Callable[[float], float]) -> Any:
+        first, *others = (shape(s) * part for s, part in zip(nodes, parts, strict=True))
+        return sum(others, first)
+
+    average, slope, bend = mean(lambda s: 1.0), mean(lambda s: s), mean(lambda s: s**2 - 1 / 12)
     low, high = equation.walls or (None, None)
     ends = jnp.array([low is None, high is None]).astype(average.dtype)
-    at_faces = jax.vmap(pointwise)(grid.faces)
     return Diffusion(
         0.5 * (bend - slope),
         average - bend,
