@@ -23,9 +23,12 @@ from .distributions.distance import wasserstein as wasserstein
 from .distributions.ensemble import Ensemble as Ensemble
 from .distributions.grid import Grid as Grid
 from .distributions.reconstruction import CWENO3 as CWENO3
+from .equations.binary_boltzmann import BinaryBoltzmann as BinaryBoltzmann
+from .equations.boltzmann import Boltzmann as Boltzmann
 from .equations.diffusion import ConstantDiffusion as ConstantDiffusion, LinearDiffusion as LinearDiffusion
 from .equations.fokker_planck import FokkerPlanck as FokkerPlanck
 from .equations.mean_field import MeanField as MeanField
+from .equations.noise import NormalNoise as NormalNoise, UniformNoise as UniformNoise
 from .methods.chang_cooper import ChangCooper as ChangCooper
 from .methods.characteristics import Characteristics as Characteristics
 from .methods.finite_volume.scheme import FiniteVolume as FiniteVolume

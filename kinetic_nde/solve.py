@@ -14,7 +14,8 @@ from ._values import as_count, as_floating, as_key, cast, common_float, default_
 from .adjoints.adjoint import AbstractAdjoint, CheckpointAdjoint, in_force
 from .distributions.density import Density
 from .distributions.ensemble import Ensemble
-from .equations.balance_law import AbstractBalanceLaw, walls_off_grid
+from .equations.balance_law import walls_off_grid
+from .equations.equation import AbstractEquation
 from .equations.fokker_planck import FokkerPlanck
 from .equations.mean_field import MeanField
 from .methods import progress as progress_bar
@@ -28,18 +29,18 @@ from .methods.result import Result, first_failure
 from .solution import Solution
 
 # One row per cell of the table of methods; the first method is the default.
-_METHODS: list[tuple[type[AbstractBalanceLaw], type, tuple[type[AbstractMethod], ...]]] = [
+_METHODS: list[tuple[type[AbstractEquation], type, tuple[type[AbstractMethod], ...]]] = [
     (MeanField, Density, (FiniteVolume, Characteristics)),
     (MeanField, Ensemble, (Particles, Layers)),
     (FokkerPlanck, Density, (FiniteVolume, ChangCooper)),
     (FokkerPlanck, Ensemble, (Particles,)),
 ]
 # The cells in which whatever solves draws random numbers.
-_RANDOM: list[tuple[type[AbstractBalanceLaw], type]] = [(FokkerPlanck, Ensemble)]
+_RANDOM: list[tuple[type[AbstractEquation], type]] = [(FokkerPlanck, Ensemble)]
 
 
 def solve(
-    equation: AbstractBalanceLaw,
+    equation: AbstractEquation,
     initial: Density | Ensemble,
     *,
     t1: ArrayLike,
@@ -103,7 +104,7 @@ def solve(
 
 
 def _choose(equation: Any, initial: Any, method: Any) -> AbstractMethod:
-    if not isinstance(equation, AbstractBalanceLaw):
+    if not isinstance(equation, AbstractEquation):
         raise TypeError(f"the first argument is an equation such as kn.MeanField(net), not {type(equation).__name__}")
     if not isinstance(initial, Density | Ensemble):
         raise TypeError(f"the initial distribution is a kn.Density or a kn.Ensemble, not {type(initial).__name__}")
@@ -124,7 +125,7 @@ def _choose(equation: Any, initial: Any, method: Any) -> AbstractMethod:
     )
 
 
-def _key(equation: AbstractBalanceLaw, initial: Density | Ensemble, key: Any) -> Any:
+def _key(equation: AbstractEquation, initial: Density | Ensemble, key: Any) -> Any:
     if key is not None:
         return as_key(key)
     if any(isinstance(equation, law) and isinstance(initial, kind) for law, kind in _RANDOM):
@@ -157,7 +158,7 @@ def _times(t0: Any, t1: Any, saveat: Any) -> Times:
     return Times(start, end, saves)
 
 
-def _check_traced(equation: AbstractBalanceLaw, initial: Density | Ensemble, times: Times) -> Result:
+def _check_traced(equation: AbstractEquation, initial: Density | Ensemble, times: Times) -> Result:
     """What could not be raised because it was traced."""
     saves = times.t1[None] if times.saveat is None else times.saveat
     unbounded = ~(jnp.isfinite(times.t0) & jnp.isfinite(times.t1))

@@ -10,7 +10,7 @@ from jaxtyping import ArrayLike
 from .._values import cast, common_float, default_float, known
 from ..distributions.density import Density
 from ..distributions.ensemble import Ensemble
-from ..equations.balance_law import as_field
+from ..equations.equation import as_field
 from ..network import field as fields
 from ..network.simresnet import SimResNet
 from .box import as_box

@@ -1,22 +1,19 @@
-"""The contract between an equation and the methods that solve it."""
+"""Equations in which a distribution is transported, and where it ends."""
 
 import abc
 from typing import Any
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Real
 
-from .._values import as_floating, known, require
+from .._values import as_floating, require
 from ..distributions.grid import Grid
 from ..network import field as fields
-from ..network.parameters import captured
-
-Walls = tuple[Float[Array, ""] | None, Float[Array, ""] | None]
+from .equation import AbstractEquation, Walls
 
 
-class AbstractBalanceLaw(eqx.Module):
+class AbstractBalanceLaw(AbstractEquation):
     """An equation for a distribution g in which the transport is linear in g,
 
         d_t g + div(v(t, x) g) = right-hand side,
@@ -24,14 +21,6 @@ class AbstractBalanceLaw(eqx.Module):
     Eq. (23) of Herty, Trimborn, Visconti (2021) with F(u, t, x) = v(t, x) u. An equation says what happens at a point;
     how it is solved is the business of a method.
     """
-
-    field: eqx.AbstractVar[Any]
-    walls: eqx.AbstractVar[Walls | None]
-
-    @property
-    def net(self) -> Any:
-        """The field."""
-        return self.field
 
     def velocity(self, t: Real[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, "*d"]:
         """v(t, x) at one point; also the largest speed at which information travels there."""
@@ -44,18 +33,6 @@ class AbstractBalanceLaw(eqx.Module):
     @abc.abstractmethod
     def diffusivity(self, x: Float[Array, "*d"]) -> Float[Array, "*d"] | None:
         """D(x) at one point, by component, of the right-hand side sum_i d_i d_i (D_i(x) g); None where there is none."""
-
-
-def as_field(field: Any) -> Any:
-    """`field` if it can be a velocity field; `TypeError` if it cannot be called, `ValueError` if it is a function that
-    hides traced values."""
-    if not callable(field):
-        raise TypeError(f"a field is a kn.SimResNet or an eqx.Module called as field(t, x), not {field!r}")
-    if not isinstance(field, eqx.Module) and not known(captured(field)):
-        raise ValueError(
-            f"the field {field!r} closes over traced values: make it an eqx.Module with __call__(self, t, x) that holds them as fields"
-        )
-    return field
 
 
 def as_walls(walls: Any) -> Walls | None:
@@ -84,7 +61,7 @@ def as_walls(walls: Any) -> Walls | None:
     return (low, high)
 
 
-def walls_off_grid(equation: AbstractBalanceLaw, grid: Grid) -> Array:
+def walls_off_grid(equation: AbstractEquation, grid: Grid) -> Array:
     """Whether a wall is not at its end of the grid, to 1e-9 of the width or what the float type resolves."""
     low, high = equation.walls or (None, None)
     # float32 cannot place a wall to 1e-9 of the width.

@@ -9,8 +9,9 @@ from jaxtyping import Array, ArrayLike, Float, Real
 from .._values import as_floating, require
 from ..distributions.density import Density
 from ..distributions.grid import Grid
-from .balance_law import AbstractBalanceLaw, Walls, as_field, as_walls
+from .balance_law import AbstractBalanceLaw, as_walls
 from .diffusion import ConstantDiffusion, as_diffusion
+from .equation import Walls, as_field
 from .steady_state import steady_state
 
 
@@ -53,13 +54,13 @@ class FokkerPlanck(AbstractBalanceLaw):
             self.nu,
         )
 
-    def noise(self, x: Float[Array, "*d"]) -> Float[Array, "*d"]:
+    def amplitude(self, x: Float[Array, "*d"]) -> Float[Array, "*d"]:
         """nu K(x) at one point, by component."""
         return self.nu * self.diffusion(x)
 
     def diffusivity(self, x: Float[Array, "*d"]) -> Float[Array, "*d"]:
         """D(x) = nu^2 K(x)^2 / 2 at one point, by component."""
-        return 0.5 * self.noise(x) ** 2
+        return 0.5 * self.amplitude(x) ** 2
 
     def steady_state(self, grid: Grid, t: Real[ArrayLike, ""] | None = None) -> Density:
         """The distribution that the equation leaves alone and leads to, in one dimension,

@@ -5,7 +5,8 @@ from typing import Any
 import equinox as eqx
 from jaxtyping import Array, Float
 
-from .balance_law import AbstractBalanceLaw, Walls, as_field, as_walls
+from .balance_law import AbstractBalanceLaw, as_walls
+from .equation import Walls, as_field
 
 
 class MeanField(AbstractBalanceLaw):

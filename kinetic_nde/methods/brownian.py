@@ -77,7 +77,7 @@ def advance(solver: diffrax.AbstractSolver, options: Options) -> Advance:
             return length * (v - _correction(law, point) if convert else v)
 
         def noise(s: Any, point: Array, law: FokkerPlanck) -> Any:
-            strength = jnp.sqrt(length) * law.noise(point)
+            strength = jnp.sqrt(length) * law.amplitude(point)
             return strength if point.ndim == 0 else lx.DiagonalLinearOperator(strength)
 
         def path(point: Array, key: Array) -> Array:
@@ -119,8 +119,8 @@ def _constant(equation: FokkerPlanck, point: Float[Array, "*d"]) -> bool:
 
 def _correction(law: FokkerPlanck, point: Float[Array, "*d"]) -> Float[Array, "*d"]:
     """(nu^2 / 2) K_i d_i K_i at one point."""
-    slopes = jax.jacfwd(law.noise)(point)
-    return 0.5 * law.noise(point) * (slopes if point.ndim == 0 else jnp.diagonal(slopes))
+    slopes = jax.jacfwd(law.amplitude)(point)
+    return 0.5 * law.amplitude(point) * (slopes if point.ndim == 0 else jnp.diagonal(slopes))
 
 
 def _for_additive_noise(solver: diffrax.AbstractSolver) -> bool:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from ..adjoints.loop import TimeLoop
-from ..equations.balance_law import Walls
+from ..equations.equation import Walls
 from . import progress
 from .method import Options
 from .stochastic import Advance, Span
@@ -47,7 +47,7 @@ def _step(span: Span, k: Int[Array, ""], number: Int[Array, ""], x: Array) -> tu
     drifted = x + dt * jax.vmap(lambda point: span.law.velocity(t, point))(x)
     if span.law.walls is not None:
         drifted = jnp.clip(drifted, *span.law.walls)
-    after = drifted + jnp.sqrt(dt) * jax.vmap(span.law.noise)(x) * xi
+    after = drifted + jnp.sqrt(dt) * jax.vmap(span.law.amplitude)(x) * xi
     return number + going.astype(number.dtype), reflected(after, span.law.walls)
 
 

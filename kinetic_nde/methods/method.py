@@ -1,7 +1,7 @@
 """What a method is asked for, and what it gives."""
 
 import abc
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -10,9 +10,11 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from ..adjoints.adjoint import AbstractAdjoint
-from ..equations.balance_law import AbstractBalanceLaw
+from ..equations.equation import AbstractEquation
 from ..network.field import breakpoints
 from .result import Result
+
+Equation = TypeVar("Equation", bound=AbstractEquation)
 
 
 class Times(NamedTuple):
@@ -45,11 +47,11 @@ class AbstractMethod(eqx.Module):
     """A way to solve an equation for one kind of distribution."""
 
     @abc.abstractmethod
-    def check(self, equation: AbstractBalanceLaw, initial: Any) -> None:
+    def check(self, equation: Any, initial: Any) -> None:
         """Raises `TypeError` or `ValueError` for what does not fit together, as far as shapes and known values tell."""
 
     @abc.abstractmethod
-    def integrate(self, equation: AbstractBalanceLaw, initial: Any, times: Times, options: Options) -> Integrated:
+    def integrate(self, equation: Any, initial: Any, times: Times, options: Options) -> Integrated:
         """The solve itself: traced, for one problem, written so that `vmap` works over it."""
 
 
@@ -63,7 +65,7 @@ def check_velocity(field: Any, point: Float[Array, "*d"]) -> None:
         )
 
 
-def with_field(equation: AbstractBalanceLaw, field: Any) -> AbstractBalanceLaw:
+def with_field(equation: Equation, field: Any) -> Equation:
     """The same equation for another field."""
     return eqx.tree_at(lambda law: law.field, equation, field)
 

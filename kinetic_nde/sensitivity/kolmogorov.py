@@ -9,7 +9,8 @@ from jaxtyping import Array, Bool, Float
 from ..adjoints.fence import fenced
 from ..distributions.grid import Grid
 from ..distributions.reconstruction import ghosts
-from ..equations.balance_law import AbstractBalanceLaw, Walls
+from ..equations.balance_law import AbstractBalanceLaw
+from ..equations.equation import Walls
 from ..methods.finite_volume.diffusion import diffusivities
 from .pairing import PLACE, places
 
