@@ -31,6 +31,7 @@ from .equations.mean_field import MeanField as MeanField
 from .equations.noise import NormalNoise as NormalNoise, UniformNoise as UniformNoise
 from .methods.chang_cooper import ChangCooper as ChangCooper
 from .methods.characteristics import Characteristics as Characteristics
+from .methods.collisions import Collisions as Collisions
 from .methods.finite_volume.scheme import FiniteVolume as FiniteVolume
 from .methods.layers import Layers as Layers
 from .methods.particles import Particles as Particles

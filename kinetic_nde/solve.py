@@ -15,12 +15,16 @@ from .adjoints.adjoint import AbstractAdjoint, CheckpointAdjoint, in_force
 from .distributions.density import Density
 from .distributions.ensemble import Ensemble
 from .equations.balance_law import walls_off_grid
+from .equations.binary_boltzmann import BinaryBoltzmann
+from .equations.boltzmann import Boltzmann
 from .equations.equation import AbstractEquation
 from .equations.fokker_planck import FokkerPlanck
 from .equations.mean_field import MeanField
 from .methods import progress as progress_bar
+from .methods.blocks import devices_for
 from .methods.chang_cooper import ChangCooper
 from .methods.characteristics import Characteristics
+from .methods.collisions import Collisions
 from .methods.finite_volume.scheme import FiniteVolume
 from .methods.layers import Layers
 from .methods.method import AbstractMethod, Integrated, Options, Times
@@ -34,9 +38,15 @@ _METHODS: list[tuple[type[AbstractEquation], type, tuple[type[AbstractMethod], .
     (MeanField, Ensemble, (Particles, Layers)),
     (FokkerPlanck, Density, (FiniteVolume, ChangCooper)),
     (FokkerPlanck, Ensemble, (Particles,)),
+    (Boltzmann, Ensemble, (Collisions,)),
+    (BinaryBoltzmann, Ensemble, (Collisions,)),
 ]
 # The cells in which whatever solves draws random numbers.
-_RANDOM: list[tuple[type[AbstractEquation], type]] = [(FokkerPlanck, Ensemble)]
+_RANDOM: list[tuple[type[AbstractEquation], type]] = [
+    (FokkerPlanck, Ensemble),
+    (Boltzmann, Ensemble),
+    (BinaryBoltzmann, Ensemble),
+]
 
 
 def solve(
@@ -95,7 +105,8 @@ def solve(
     _warn_of_float32()
     equation, initial, chosen, times = cast((equation, initial, chosen, times), common_float(initial, equation.field))
     chosen.check(equation, initial)
-    ts, out, result = _run((equation, initial, chosen, times, key), (adjoint, limit, progress))
+    devices = devices_for(initial.samples) if isinstance(initial, Ensemble) else ()
+    ts, out, result = _run((equation, initial, chosen, times, key), (adjoint, limit, progress, devices))
     if progress and known(out):
         jax.block_until_ready(out)
         progress_bar.close(complete=bool(jnp.all(result == Result.successful)))
@@ -187,10 +198,10 @@ def _in_order(times: Times) -> Times:
 
 def _integrate(inputs: tuple, choices: tuple) -> tuple[Any, Integrated, Result]:
     equation, initial, method, times, key = inputs
-    adjoint, max_steps, progress = choices
+    adjoint, max_steps, progress, devices = choices
     before = _check_traced(equation, initial, times)
     times = _in_order(times)
-    out = method.integrate(equation, initial, times, Options(adjoint, key, max_steps, progress))
+    out = method.integrate(equation, initial, times, Options(adjoint, key, max_steps, progress, devices))
     result = Result.where(before == Result.successful, out.result, before)
     return (times.t1[None] if times.saveat is None else times.saveat), out, result
 

@@ -3,8 +3,9 @@
 from typing import Any
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Real
+from jaxtyping import Array, ArrayLike, Bool, Float, Real
 
 from .._values import as_floating, require
 from .diffusion import ConstantDiffusion, as_diffusion
@@ -85,3 +86,11 @@ def check_positive(**numbers: Float[Array, "..."]) -> None:
             lambda name=name, number=number: f"{name} must be finite and > 0, got {number}",
             number,
         )
+
+
+def out_of_bounds(equation: AbstractEquation) -> Bool[Array, ""]:
+    """Whether epsilon, rate or nu is what `ValueError` would have been raised for, had it been known."""
+    positive = jnp.stack([getattr(equation, name) for name in ("epsilon", "rate")])
+    wrong = ~jnp.all((positive > 0) & jnp.isfinite(positive))
+    nu = getattr(equation, "nu", jnp.zeros_like(positive[0]))
+    return wrong | ~((nu >= 0) & jnp.isfinite(nu))

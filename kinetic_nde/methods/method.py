@@ -26,12 +26,14 @@ class Times(NamedTuple):
 
 
 class Options(NamedTuple):
-    """What `solve` passes on to every method."""
+    """What `solve` passes on to every method. `devices` are those over which particles may be spread, none for where they
+    are."""
 
     adjoint: AbstractAdjoint
     key: PRNGKeyArray | None
     max_steps: int | None
     progress: bool
+    devices: tuple[Any, ...] = ()
 
 
 class Integrated(NamedTuple):

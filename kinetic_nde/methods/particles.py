@@ -12,6 +12,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Real
 from .._values import as_count, require
 from ..distributions.ensemble import Ensemble
 from ..equations.balance_law import AbstractBalanceLaw
+from ..equations.equation import AbstractEquation
 from ..equations.fokker_planck import FokkerPlanck
 from ..network.field import breakpoints
 from . import brownian, euler_maruyama, stochastic
@@ -209,7 +210,7 @@ class Trajectories(eqx.Module):
         return solution.ys, stats, from_diffrax(solution.result, jnp.ones((), bool))
 
 
-def check_ensemble(equation: AbstractBalanceLaw, initial: Ensemble) -> None:
+def check_ensemble(equation: AbstractEquation, initial: Ensemble) -> None:
     """Raises `ValueError` if dimensions, walls and samples do not go together."""
     dimension = getattr(equation.field, "dimension", initial.dimension)
     if dimension != initial.dimension:

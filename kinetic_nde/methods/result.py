@@ -26,8 +26,13 @@ class Result(eqx.Enumeration):
         "The time step fell below what the floating-point type resolves. Either (a) speeds on the grid are enormous: check the units of weight and bias, "
         "or (b) switch to float64."
     )
+    too_few_steps = (
+        "In a step of Collisions(steps=...) a collision would have a probability above 1. Either (a) raise steps above rate * dt, with dt the longest time "
+        "between two save times or breakpoints of the field, or (b) leave steps out, for the exact times of the collisions."
+    )
     bad_times = "The times are not in order: t0 <= saveat <= t1 with increasing save times is needed."
     bad_walls = "The walls are not at the ends of the grid (to 1e-9 of its width)."
+    bad_equation = "A number of the equation is out of its bounds: epsilon and rate must be finite and > 0, nu finite and not negative."
     bad_initial = "The initial distribution is not finite, is negative, has no mass, or starts beyond a wall."
 
 
