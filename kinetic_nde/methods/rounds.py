@@ -93,8 +93,8 @@ def follow(
         clock, x = options.adjoint.loop(loop, clock, x, args, spans=number, steps=steps)
         short = short | (rule.passed(args, clock.now) < length)
         if saves:
-            here = plan.saved == place
-            slot = jnp.where(jnp.any(here), jnp.argmax(here), saves)
+            here = plan.saved.astype(jnp.int32) == place
+            slot = jnp.where(jnp.any(here), jnp.argmax(here).astype(jnp.int32), saves)
             saved = saved.at[slot].set(x, mode="drop")
         return (x, saved, clock._replace(now=None), short), None
 
@@ -105,7 +105,9 @@ def follow(
         Clock(jnp.zeros((), jnp.int32), zero, None),
         jnp.zeros((), bool),
     )
-    (final, saved, clock, short), _ = jax.lax.scan(span, carry, (plan.starts, plan.ends, jnp.arange(number)))
+    (final, saved, clock, short), _ = jax.lax.scan(
+        span, carry, (plan.starts, plan.ends, jnp.arange(number, dtype=jnp.int32))
+    )
     return Followed(final, saved, clock.rounds, clock.collisions, short)
 
 
