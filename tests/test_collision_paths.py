@@ -5,6 +5,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import kinetic_nde as kn
@@ -214,3 +215,17 @@ def test_steps_that_are_too_long():
     with pytest.raises(RuntimeError, match="probability above 1"):
         three = kn.Ensemble([1.0, 2.0, 3.0])
         kn.solve(kn.BinaryBoltzmann(PAIRS), three, t1=1.0, key=KEY, method=kn.Collisions(steps=1))
+
+
+def test_retraining_through_collisions():
+    """The mean of the identity network at t1 is in closed form: the bias that brings it to 2 follows from it."""
+    start = kn.Ensemble(np.random.default_rng(2).normal(size=2000))
+    equation = kn.Boltzmann(kn.SimResNet(-1.0, 0.0, kn.Identity()), 0.5, 0.2, rate=2.0)
+    settings = {"t1": 1.0, "optimizer": optax.adam(0.4), "max_updates": 30, "adjoint": kn.CheckpointAdjoint()}
+    found = kn.retrain(equation, start, lambda final: (final.mean - 2.0) ** 2, key=KEY, **settings)
+    net = found.equation.field
+    w, b = float(net.weight(0.0)), float(net.bias(0.0))
+    mean = (float(start.mean) + b / w) * np.exp(w) - b / w
+    assert mean == pytest.approx(2.0, abs=0.1)
+    with pytest.raises(ValueError, match="random: give key="):
+        kn.retrain(equation, start, lambda final: final.mean, **settings)

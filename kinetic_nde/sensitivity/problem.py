@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._values import as_count, as_floating, cast, common_float, known, require, under_jit
 from ..adjoints.adjoint import AbstractAdjoint
 from ..distributions.density import Density
 from ..distributions.ensemble import Ensemble
-from ..equations.balance_law import AbstractBalanceLaw
+from ..equations.equation import AbstractEquation
 from ..methods.method import AbstractMethod
 from ..methods.result import Result
 from ..solve import solve
@@ -35,6 +35,7 @@ class Problem(eqx.Module):
     t1: Float[Array, ""]
     method: AbstractMethod | None
     adjoint: AbstractAdjoint
+    key: PRNGKeyArray | None
     max_steps: int | None = eqx.field(static=True)
     l2_metric: bool = eqx.field(static=True)
 
@@ -47,6 +48,7 @@ class Problem(eqx.Module):
             t0=self.t0,
             method=self.method,
             adjoint=self.adjoint,
+            key=self.key,
             max_steps=self.max_steps,
             throw=False,
         )
@@ -67,7 +69,7 @@ def as_number(value: Any) -> Float[Array, ""]:
 
 def check_kinds(equation: Any, initial: Any, loss: Any, optimizer: Any, adjoint: Any, resume: Any) -> None:
     """`TypeError` for what is not of the kind that `retrain` takes."""
-    if not isinstance(equation, AbstractBalanceLaw):
+    if not isinstance(equation, AbstractEquation):
         raise TypeError(f"the first argument is an equation such as kn.MeanField(net), not {type(equation).__name__}")
     if not isinstance(initial, Density | Ensemble):
         raise TypeError(f"the initial distribution is a kn.Density or a kn.Ensemble, not {type(initial).__name__}")
@@ -83,7 +85,16 @@ def check_kinds(equation: Any, initial: Any, loss: Any, optimizer: Any, adjoint:
 
 
 def prepare(
-    equation: Any, initial: Any, loss: Any, t0: Any, t1: Any, method: Any, adjoint: Any, max_steps: Any, l2_metric: bool
+    equation: Any,
+    initial: Any,
+    loss: Any,
+    t0: Any,
+    t1: Any,
+    method: Any,
+    adjoint: Any,
+    key: Any,
+    max_steps: Any,
+    l2_metric: bool,
 ) -> tuple[Problem, Any]:
     """The problem and the parameters at the start, or a `ValueError` for values that cannot be worked with."""
     if under_jit() or not known(equation, initial, loss, t0, t1, method):
@@ -104,7 +115,7 @@ def prepare(
     as_number(loss(cast(initial, common_float(initial, equation.field))))
     limit = None if max_steps is None else as_count(max_steps, "max_steps")
     law = eqx.tree_at(lambda law: law.field, equation, rest)
-    return Problem(law, initial, loss, start, end, method, adjoint, limit, l2_metric), parameters
+    return Problem(law, initial, loss, start, end, method, adjoint, key, limit, l2_metric), parameters
 
 
 def like(expected: Any, given: Any, what: str) -> Any:

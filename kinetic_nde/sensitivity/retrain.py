@@ -10,13 +10,13 @@ from typing import Any
 import equinox as eqx
 import numpy as np
 import optax
-from jaxtyping import ArrayLike
+from jaxtyping import ArrayLike, PRNGKeyArray
 
 from .._values import as_count
 from ..adjoints.adjoint import AbstractAdjoint
 from ..distributions.density import Density
 from ..distributions.ensemble import Ensemble
-from ..equations.balance_law import AbstractBalanceLaw
+from ..equations.equation import AbstractEquation
 from ..methods.method import AbstractMethod
 from ..methods.result import Result
 from . import trainable
@@ -30,7 +30,7 @@ _ROUNDING = 1e-6
 
 
 def retrain(
-    equation: AbstractBalanceLaw,
+    equation: AbstractEquation,
     initial: Density | Ensemble,
     loss: Callable[[Any], Any],
     *,
@@ -41,6 +41,7 @@ def retrain(
     t0: ArrayLike = 0.0,
     adjoint: AbstractAdjoint = TransportAdjoint(),
     method: AbstractMethod | None = None,
+    key: PRNGKeyArray | None = None,
     max_steps: int | None = 100_000,
     l2_metric: bool = True,
     divergence: float | int = 1e3,
@@ -56,6 +57,8 @@ def retrain(
 
     - `equation`, `initial`, `t0`, `t1`, `method`, `adjoint`, `max_steps`: as in `solve`. The arrays of floats in
       `equation.field` are trained, nothing else.
+    - `key`: as in `solve`, for equations that are random on an `Ensemble`: the same one for every update, which makes the
+      loss a function of the parameters. They need `CheckpointAdjoint()`.
     - `loss`: called with the distribution at t1, gives a number.
     - `optimizer`: is given the gradient in the metric of L2(t0, t1) (C7, see `l2_gradient`), and for line searches also
       the loss as a function and its Euclidean gradient, so that they see the true slope.
@@ -100,7 +103,7 @@ def retrain(
     tolerance, divergence = _number(tolerance, "tolerance"), _number(divergence, "divergence")
     if not tolerance >= 0 or not divergence > 0:
         raise ValueError(f"need tolerance >= 0 and divergence > 0, got {tolerance} and {divergence}")
-    problem, parameters = prepare(equation, initial, loss, t0, t1, method, adjoint, max_steps, l2_metric)
+    problem, parameters = prepare(equation, initial, loss, t0, t1, method, adjoint, key, max_steps, l2_metric)
     with as_optax_expects():
         state = strong(optimizer.init(parameters))
     change, rows = float("nan"), []
