@@ -221,7 +221,7 @@ def test_retraining_through_collisions():
     """The mean of the identity network at t1 is in closed form: the bias that brings it to 2 follows from it."""
     start = kn.Ensemble(np.random.default_rng(2).normal(size=2000))
     equation = kn.Boltzmann(kn.SimResNet(-1.0, 0.0, kn.Identity()), 0.5, 0.2, rate=2.0)
-    settings = {"t1": 1.0, "optimizer": optax.adam(0.4), "max_updates": 30, "adjoint": kn.CheckpointAdjoint()}
+    settings = {"t1": 1.0, "optimizer": optax.adam(0.2), "max_updates": 60, "adjoint": kn.CheckpointAdjoint()}
     found = kn.retrain(equation, start, lambda final: (final.mean - 2.0) ** 2, key=KEY, **settings)
     net = found.equation.field
     w, b = float(net.weight(0.0)), float(net.bias(0.0))
