@@ -35,6 +35,7 @@ from .methods.collisions import Collisions as Collisions
 from .methods.finite_volume.scheme import FiniteVolume as FiniteVolume
 from .methods.layers import Layers as Layers
 from .methods.particles import Particles as Particles
+from .methods.push_forward import PushForward as PushForward
 from .methods.result import Result as Result
 from .network.activations import (
     GeneralizedGamma as GeneralizedGamma,

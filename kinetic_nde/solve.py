@@ -29,6 +29,7 @@ from .methods.finite_volume.scheme import FiniteVolume
 from .methods.layers import Layers
 from .methods.method import AbstractMethod, Integrated, Options, Times
 from .methods.particles import Particles
+from .methods.push_forward import PushForward
 from .methods.result import Result, first_failure
 from .solution import Solution
 
@@ -38,6 +39,7 @@ _METHODS: list[tuple[type[AbstractEquation], type, tuple[type[AbstractMethod], .
     (MeanField, Ensemble, (Particles, Layers)),
     (FokkerPlanck, Density, (FiniteVolume, ChangCooper)),
     (FokkerPlanck, Ensemble, (Particles,)),
+    (Boltzmann, Density, (PushForward,)),
     (Boltzmann, Ensemble, (Collisions,)),
     (BinaryBoltzmann, Ensemble, (Collisions,)),
 ]
@@ -65,9 +67,10 @@ def solve(
 ) -> Solution:
     """Moves a distribution by an equation from t0 to t1.
 
-    - `equation`: a `MeanField`, or a `FokkerPlanck` with noise.
+    - `equation`: a `MeanField`, a `FokkerPlanck` with noise, or one of collisions, a `Boltzmann` or a `BinaryBoltzmann`.
     - `initial`: a `Density`, solved by `FiniteVolume()`, or an `Ensemble`, solved by `Particles()`, unless `method`
-      says otherwise.
+      says otherwise. A `Boltzmann` is solved by `PushForward()` on a `Density` and by `Collisions()` on an `Ensemble`, a
+      `BinaryBoltzmann` by the latter only.
     - `saveat`: increasing times in [t0, t1] at which the distribution is stored; only t1 by default.
     - `adjoint`: how derivatives pass through: `CheckpointAdjoint()` (reverse-mode autodiff of the scheme),
       `TransportAdjoint()` (the adjoint equation) or `ForwardMode()`.

@@ -14,6 +14,7 @@ from ...distributions.density import Density
 from ...distributions.reconstruction import CWENO3, AbstractReconstruction, unit
 from ...equations.balance_law import AbstractBalanceLaw, walls_off_grid
 from ...equations.diffusion import check_diffusion
+from ...equations.equation import AbstractEquation
 from ...equations.fokker_planck import FokkerPlanck
 from ...network import field as fields
 from ..method import AbstractMethod, Integrated, Options, Times, check_velocity, spans
@@ -148,7 +149,7 @@ def package(initial: Density, states: Array, final: Array, clock: tuple, short: 
     return Integrated(jax.vmap(lambda values: Density(grid, values))(averages), density, stats, result)
 
 
-def check_density(equation: AbstractBalanceLaw, initial: Density) -> None:
+def check_density(equation: AbstractEquation, initial: Density) -> None:
     """Raises `ValueError` if dimensions, walls, diffusion and grid do not go together."""
     dimension = getattr(equation.field, "dimension", 1)
     if dimension != initial.grid.dimension:
