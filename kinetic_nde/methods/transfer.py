@@ -27,7 +27,7 @@ class _Images(NamedTuple):
     amplitude: Float[Array, "*cells parts"]
 
 
-def transfer(equation: Boltzmann, grid: Grid, t: Float[Array, ""]) -> Float[Array, "3*cells cells+2"]:
+def transfer(equation: Boltzmann, grid: Grid, t: Float[Array, ""]) -> Float[Array, "pieces extended"]:
     """The gain term G of a linear Boltzmann equation at time t, d_t g = rate (G g - g): the share of each of the three
     shapes in each cell (see `shapes`) that a collision carries below the grid, to each of its cells, and above it.
 
@@ -50,8 +50,8 @@ def transfer(equation: Boltzmann, grid: Grid, t: Float[Array, ""]) -> Float[Arra
 
 
 def collide(
-    matrix: Float[Array, "3*cells cells+2"], grid: Grid, extended: Float[Array, " cells+2"]
-) -> Float[Array, " cells+2"]:
+    matrix: Float[Array, "pieces extended"], grid: Grid, extended: Float[Array, " extended"]
+) -> Float[Array, " extended"]:
     """G g, from averages with a cell at either end that keeps what has left the grid."""
     after = shapes(grid, extended[1:-1]).reshape(-1) @ matrix
     # One multiplication by a mask: two updates of single entries take longer than the matrix.
