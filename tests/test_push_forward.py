@@ -61,11 +61,12 @@ def linear_moments(w, b, eps, nu, rate, t, m1, m2, exponent=0):
 @pytest.mark.parametrize("noise", [NORMAL, UNIFORM])
 @pytest.mark.parametrize("eps", [1.0, 0.1, 0.01])
 def test_two_moments_to_1e_6(eps, noise):
-    """Identity, random numbers; on the clock of the grazing limit and on another."""
+    """Identity, random numbers; on the clock of the grazing limit and on another. T = x + eps v contracts to no less than
+    0.3: where all are carried to one point uniform noise leaves a density that jumps."""
     random = np.random.default_rng(round(100 * eps))
     for rate in (1 / eps, 1 / eps, 1 / eps, 0.7 / eps**0.5):
-        w, b, nu = random.uniform(-1.2, 0.1), random.uniform(-0.5, 0.5), random.uniform(0.4, 0.6)
-        start = kn.Density.gaussian(0.5, 0.5, kn.Grid(-6.0, 6.0, FINE))
+        w, b, nu = random.uniform(-0.7, 0.1), random.uniform(-0.4, 0.4), random.uniform(0.4, 0.6)
+        start = kn.Density.gaussian(0.5, 0.5, kn.Grid(-8.0, 8.0, FINE))
         solution = run(equation(IDENTITY, w, b, eps, nu, rate, noise=noise), start, 1.0)
         exact = linear_moments(w, b, eps, nu, rate, 1.0, 0.5, 0.5)
         np.testing.assert_allclose([solution.final.moment(k) for k in (1, 2)], exact, rtol=0, atol=1e-6)
@@ -75,8 +76,8 @@ def test_two_moments_to_1e_6(eps, noise):
 @pytest.mark.parametrize("noise", [NORMAL, UNIFORM])
 @pytest.mark.parametrize("eps", [1.0, 0.1, 0.01])
 def test_two_moments_with_noise_in_proportion_to_x(eps, noise):
-    for w, b, nu in ((-0.3, 0.6, 0.18), (-0.1, 0.1, 0.15)):
-        start = kn.Density.gaussian(2.0, 0.25, kn.Grid(-2.0, 10.0, FINE))
+    for w, b, nu in ((-0.5, 0.8, 0.18), (-0.2, 0.3, 0.15)):
+        start = kn.Density.gaussian(2.0, 0.25, kn.Grid(-0.5, 6.5, FINE))
         solution = run(equation(IDENTITY, w, b, eps, nu, 1 / eps, 1, noise), start, 1.0)
         exact = linear_moments(w, b, eps, nu, 1 / eps, 1.0, 2.0, 4.0625, 1)
         np.testing.assert_allclose([solution.final.moment(k) for k in (1, 2)], exact, rtol=0, atol=1e-6)
@@ -127,19 +128,21 @@ def test_columns_are_integrals(w, nu, noise):
 # Fields that are not linear
 
 
-def nystrom(grid, which, w, b, eps, nu, z, start):
-    """The averages by another way: G^k g at 3000 points, integrated by the trapezoidal rule."""
-    field = jax.vmap(lambda x: equation(which, w, b).field(0.0, x))
-    x = np.linspace(-7.0, 7.0, 3001)
-    target, spread, dx = x + eps * np.asarray(field(x)), eps**0.5 * nu, x[1] - x[0]
-    faces = np.asarray(grid.faces)
+def nystrom(which, w, b, eps, nu, z, start):
+    """The masses below given places by another way: G^k g at 1501 points, integrated by the trapezoidal rule."""
+    x = np.linspace(-7.0, 7.0, 1501)
+    target = x + eps * np.asarray(jax.vmap(lambda x: equation(which, w, b).field(0.0, x))(jnp.asarray(x)))
+    spread, dx = eps**0.5 * nu, x[1] - x[0]
     kernel = norm.pdf((x[:, None] - target) / spread) / spread * dx
-    masses = np.diff(norm.cdf((faces[:, None] - target) / spread), axis=0) * dx
-    g, total = start.pdf(x), np.exp(-z) * np.diff(start.cdf(faces))
+    g, mixed = start.pdf(x), 0.0
     for k in range(1, 40):
-        total = total + np.exp(k * np.log(z) - z - gammaln(k + 1)) * (masses @ g)
+        mixed = mixed + np.exp(k * np.log(z) - z - gammaln(k + 1)) * g
         g = kernel @ g
-    return total / float(grid.width)
+
+    def below(faces):
+        return np.exp(-z) * start.cdf(faces) + norm.cdf((faces[:, None] - target) / spread) @ mixed * dx
+
+    return below
 
 
 @pytest.mark.parametrize(
@@ -148,13 +151,12 @@ def nystrom(grid, which, w, b, eps, nu, z, start):
 def test_order_of_nonlinear_fields(which, w, b, eps):
     """Third order, also where T is not monotone. Finer grids are smaller ones: one compiled program."""
     errors, reaches, start = [], (20.0, 12.0, 7.0), norm(0.3, 0.7)
+    law, below = equation(which, w, b, eps, 0.6), nystrom(which, w, b, eps, 0.6, 2.0, start)
     for reach in reaches:
         grid = kn.Grid(-reach, reach, 200)
-        law = equation(which, w, b, eps, 0.6, 1.0)
         g0 = kn.Density(grid, np.diff(start.cdf(np.asarray(grid.faces))) / float(grid.width))
-        exact = nystrom(grid, which, w, b, eps, 0.6, 2.0, start)
+        exact = np.diff(below(np.asarray(grid.faces))) / float(grid.width)
         errors.append(float(jnp.sum(jnp.abs(run(law, g0, 2.0).final.values - exact)) * grid.width))
-    print(which, errors)
     assert order(1 / np.array(reaches), errors) > 2.8, errors
     assert errors[-1] < 2e-4
 
@@ -205,7 +207,7 @@ def test_open_ends_lose_what_goes_there():
     noisy = run(equation(IDENTITY, -1.0, 0.2, nu=0.5), start, 1.7)
     # T = 0.2 for all: the first collision leaves inside what is inside of N(0.2, 0.5^2), and each further one as much of it.
     share = norm.cdf(0.8 / 0.5) - norm.cdf(-0.2 / 0.5)
-    assert abs(float(noisy.final.mass) - np.exp(-1.7 * (1 - share))) < 1e-9
+    assert abs(float(noisy.final.mass) - np.exp(-1.7 * (1 - share))) < 1e-8
 
 
 @given(
@@ -253,32 +255,43 @@ class Wave(eqx.Module):
         return self.size * jnp.cos(self.frequency * t)
 
 
-def moment_equations(w, b, eps, nu, rate, t, m1, m2):
-    """m1 and m2 of the identity by SciPy, for w(t) and b(t)."""
+KNOTS, WEIGHTS = [0.0, 0.4, 1.0], [-1.0, 0.0, -0.5]
+
+
+def turning(rate, eps, dtype=float):
+    """A weight with kinks and a bias that turns."""
+    bias = Wave(jnp.asarray(0.5, dtype), jnp.asarray(6.0, dtype))
+    return kn.Boltzmann(kn.SimResNet(kn.Interpolated(KNOTS, WEIGHTS), bias, kn.Identity()), eps, 0.7, rate=rate)
+
+
+def turned(rate, eps, t, m1, m2):
+    """Its m1 and m2 by SciPy."""
 
     def right(t, m):
-        mean, second = w(t) * m[0] + b(t), w(t) ** 2 * m[1] + 2 * w(t) * b(t) * m[0] + b(t) ** 2
-        return [eps * rate * mean, rate * (eps**2 * second + 2 * eps * (w(t) * m[1] + b(t) * m[0]) + eps * nu**2)]
+        w, b = np.interp(t, KNOTS, WEIGHTS), 0.5 * np.cos(6 * t)
+        square, cross = w**2 * m[1] + 2 * w * b * m[0] + b**2, w * m[1] + b * m[0]
+        return [eps * rate * (w * m[0] + b), rate * (eps**2 * square + 2 * eps * cross + eps * 0.7**2)]
 
     return solve_ivp(right, (0, t), [m1, m2], rtol=1e-11, atol=1e-12, max_step=0.02).y[:, -1]
 
 
-def waving(rate, eps):
-    net = kn.SimResNet(-0.7, Wave(jnp.array(0.5), jnp.array(6.0)), kn.Identity())
-    return kn.Boltzmann(net, eps, 0.8, rate=rate)
+def read(density):
+    """m1 and m2 of smooth data from the averages alone, without the error of a reconstruction: sum x^2 g dx is that of g
+    seen through a window of width dx, of variance dx^2 / 12."""
+    masses, x, dx = (
+        np.asarray(density.values * density.grid.width),
+        np.asarray(density.grid.centers),
+        density.grid.width,
+    )
+    return [masses @ x, masses @ x**2 - float(dx) ** 2 / 12 * masses.sum()]
 
 
 @pytest.mark.parametrize("eps", [1.0, 0.2])
-def test_fields_that_turn_by_default_to_1e_6(eps):
-    grid = kn.Grid(-6.0, 6.0, 160)
-    solution = run(waving(1 / eps, eps), kn.Density.gaussian(0.5, 0.7, grid), 1.0)
-    exact = moment_equations(lambda t: -0.7, lambda t: 0.5 * np.cos(6 * t), eps, 0.8, 1 / eps, 1.0, 0.5, 0.74)
-    # The error in time alone: that of the grid is in how moments are read from averages.
-    averages = np.asarray(solution.final.values) * float(grid.width)
-    x = np.asarray(grid.centers)
-    found = [averages @ x, averages @ x**2 - float(grid.width) ** 2 / 12]
-    np.testing.assert_allclose(found, exact, rtol=0, atol=1e-6)
-    assert int(solution.stats["steps"]) == 32 + 10 * round(1 / eps)
+def test_fields_that_turn_to_1e_6_by_default(eps):
+    solution = run(turning(1 / eps, eps), kn.Density.gaussian(0.5, 0.8, kn.Grid(-7.0, 7.0, CELLS)), 1.0)
+    np.testing.assert_allclose(read(solution.final), turned(1 / eps, eps, 1.0, 0.5, 0.89), rtol=0, atol=1e-6)
+    # In each of two spans between knots.
+    assert int(solution.stats["steps"]) == 64 + 10 * round(1 / eps)
 
 
 def test_fourth_order_in_time():
@@ -288,16 +301,15 @@ def test_fourth_order_in_time():
     def often(parts):
         density = start
         for t0, t1 in zip(np.arange(parts) / parts, np.arange(1, parts + 1) / parts, strict=True):
-            density = run(waving(2.0, 1.0), density, 2 * t1, 4, t0=2 * t0).final
+            density = run(turning(2.0, 1.0), density, 2 * t1, 4, t0=2 * t0).final
         return density
 
     precise = often(32)
-    errors = [distance(often(parts), precise) for parts in (2, 4, 8)]
-    assert 3.8 < order((2, 4, 8), errors) < 4.4, errors
+    errors = [distance(often(parts), precise) for parts in (4, 8, 16)]
+    assert 3.8 < order((4, 8, 16), errors) < 4.3, errors
 
 
-def test_layers_and_knots():
-    """Layers are exact in time. An interpolated parameter has a kink, where steps end."""
+def test_layers_are_exact_in_time():
     start = kn.Density.gaussian(0.5, 0.5, kn.Grid(-6.0, 6.0, FINE))
     layers = kn.PiecewiseConstant([0.0, 0.3], [-0.8, 0.2])
     law = kn.Boltzmann(kn.SimResNet(layers, 0.4, kn.Identity()), 0.1, 0.5, rate=10.0)
@@ -306,23 +318,16 @@ def test_layers_and_knots():
     final = linear_moments(0.2, 0.4, 0.1, 0.5, 10.0, 0.7, *middle)
     for density, exact in zip((solution[0], solution[1]), (middle, final), strict=True):
         np.testing.assert_allclose([density.moment(k) for k in (1, 2)], exact, rtol=0, atol=1e-6)
-    grid = kn.Grid(-6.0, 6.0, 160)
-    knots = kn.Interpolated([0.0, 0.4, 1.0], [-1.0, 0.5, -0.5])
-    net = kn.SimResNet(knots, 0.3, kn.Identity())
-    solution = run(kn.Boltzmann(net, 0.5, 0.8, rate=2.0), kn.Density.gaussian(0.5, 0.7, grid), 1.0)
-    w = lambda t: np.interp(t, [0.0, 0.4, 1.0], [-1.0, 0.5, -0.5])
-    exact = moment_equations(w, lambda t: 0.3, 0.5, 0.8, 2.0, 1.0, 0.5, 0.74)
-    np.testing.assert_allclose([solution.final.moment(k) for k in (1, 2)], exact, rtol=0, atol=3e-6)
 
 
 def test_many_collisions_reach_the_steady_state():
     """rate t = 2000, where e^-z is 0: mean -b/w, and the variance for which what is lost is what the noise adds."""
-    start = kn.Density.gaussian(-1.0, 0.5, kn.Grid(-4.0, 4.0, CELLS))
+    start = kn.Density.gaussian(-1.0, 0.7, kn.Grid(-8.0, 8.0, CELLS))
     w, b, eps, nu = -0.5, 0.2, 0.5, 0.9
     solution = run(equation(IDENTITY, w, b, eps, nu, 100.0), start, 20.0)
     assert float(solution.stats["mass_drift"]) < 1e-11
-    exact = linear_moments(w, b, eps, nu, 100.0, 20.0, -1.0, 1.25)
-    np.testing.assert_allclose([solution.final.moment(k) for k in (1, 2)], exact, atol=2e-4)
+    exact = linear_moments(w, b, eps, nu, 100.0, 20.0, -1.0, 1.49)
+    np.testing.assert_allclose(read(solution.final), exact, rtol=0, atol=1e-8)
 
 
 def test_a_limit_of_steps_ends_it_where_the_solution_is_whole():
@@ -335,9 +340,9 @@ def test_a_limit_of_steps_ends_it_where_the_solution_is_whole():
     np.testing.assert_allclose(early.final.values, same.final.values, atol=1e-13)
     none = run(law, start, 10.0, max_steps=5, throw=False)
     np.testing.assert_allclose(none.final.values, start.values, rtol=1e-14)
-    turning = run(waving(2.0, 1.0), start, 1.0, 12, max_steps=6, throw=False)
-    assert turning.result == kn.Result.max_steps_reached and int(turning.stats["steps"]) == 6
-    np.testing.assert_allclose(turning.final.values, run(waving(2.0, 1.0), start, 0.5, 6).final.values, atol=1e-13)
+    half = run(turning(2.0, 1.0), start, 0.4, 4, max_steps=3, throw=False)
+    assert half.result == kn.Result.max_steps_reached and int(half.stats["steps"]) == 3
+    np.testing.assert_allclose(read(half.final), turned(2.0, 1.0, 0.3, 0.5, 0.5), atol=1e-3)
 
 
 # Derivatives, batches, types, units
@@ -348,32 +353,29 @@ def test_reverse_forward_and_differences_agree():
     grid, weight = kn.Grid(-4.0, 4.0, CELLS), jnp.linspace(0.0, 1.0, CELLS)
 
     def loss(p, adjoint):
-        law = kn.Boltzmann(kn.SimResNet(p[0], p[1], kn.Tanh()), p[2], p[3], kn.ConstantDiffusion(p[5]), p[4])
+        law = kn.Boltzmann(kn.SimResNet(p[0], p[1], kn.Identity()), p[2], p[3], kn.ConstantDiffusion(p[5]), p[4])
         return weight @ run(law, kn.Density.gaussian(p[6], 0.5, grid), 1.0, None, adjoint).final.values ** 2
 
     point = jnp.array([-1.0, 0.3, 0.5, 0.7, 1.8, 1.1, 0.2])
     reverse = jax.jit(jax.value_and_grad(lambda p: loss(p, kn.CheckpointAdjoint())))
     forward = jax.jit(lambda p, direction: jax.jvp(lambda p: loss(p, kn.ForwardMode()), (p,), (direction,))[1])
-    slope = reverse(point)[1]
-    np.testing.assert_allclose(slope, [forward(point, each) for each in jnp.eye(7)], rtol=1e-9)
     h = 1e-5
-    central = [(reverse(point + h * e)[0] - reverse(point - h * e)[0]) / (2 * h) for e in jnp.eye(7)]
-    np.testing.assert_allclose(slope, central, rtol=1e-6)
-    # Where nothing moves, or all to one point, the derivative of the mean e^(rate eps w) (m + b/w) - b/w is still right.
-    flat = point.at[0].set(-2.0)
-    assert np.all(np.isfinite(reverse(flat)[1])) and np.all(np.isfinite(reverse(flat.at[3].set(0.0))[1]))
+    # All to one place, where T' = 0; and without noise.
+    for change, tolerance in ((point, 1e-6), (point.at[0].set(-2.0), 1e-5), (point.at[3].set(0.0), 1e-5)):
+        slope = reverse(change)[1]
+        np.testing.assert_allclose(slope, [forward(change, each) for each in jnp.eye(7)], rtol=1e-9, atol=1e-12)
+        central = [(reverse(change + h * e)[0] - reverse(change - h * e)[0]) / (2 * h) for e in jnp.eye(7)]
+        np.testing.assert_allclose(slope, central, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("steps", [None, 3])
-def test_the_slope_of_the_mean(steps):
-    """d m1 / d(w, b, eps, rate) against the closed form at w eps = -1, where T' = 0, and with a field that may turn."""
-    grid = kn.Grid(-4.0, 4.0, CELLS)
-    numbers = jnp.array([-2.0, 0.6, 0.5, 1.3])
+def test_the_slope_of_the_mean_with_a_field_that_may_turn():
+    """d m1 / d(w, b, eps, rate) against the closed form."""
+    grid = kn.Grid(-4.0, 4.0, 30)
+    numbers = jnp.array([-1.4, 0.6, 0.5, 1.3])
 
     def mean(p):
-        turning = Wave(p[1], jnp.zeros(())) if steps else p[1]
-        law = kn.Boltzmann(kn.SimResNet(p[0], turning, kn.Identity()), p[2], 0.9, rate=p[3])
-        return run(law, kn.Density.gaussian(0.5, 0.6, grid), 0.2, steps).final.mean
+        net = kn.SimResNet(p[0], Wave(p[1], jnp.zeros(())), kn.Identity())
+        return run(kn.Boltzmann(net, p[2], 0.9, rate=p[3]), kn.Density.gaussian(0.5, 0.6, grid), 0.2, 3).final.mean
 
     def exact(p):
         return jnp.exp(0.2 * p[3] * p[2] * p[0]) * (0.5 + p[1] / p[0]) - p[1] / p[0]
@@ -420,7 +422,7 @@ def test_float32_has_its_digits():
         total = lambda law: jnp.sum(run(law, start, np.float32(1.0)).final.values ** 2)
         return run(law, start, np.float32(1.0)).final.values, jax.grad(total, allow_int=True)(law).field.w
 
-    for w, nu, rate in ((-1.0, 0.5, 2.0), (-1.0, 0.0, 2.0), (1.5, 0.3, 200.0), (-1.0, 1e-30, 1.0)):
+    for w, nu, rate in ((-1.0, 0.5, 2.0), (-1.0, 0.0, 2.0), (-0.5, 0.6, 200.0), (-1.0, 1e-30, 1.0)):
         numbers = TANH, w, 0.2, 0.5, nu, rate
         values, slope = both(equation(*numbers, dtype=np.float32), start)
         assert values.dtype == np.float32 and np.all(np.isfinite(values)) and np.isfinite(slope)
@@ -443,8 +445,8 @@ def test_mirror_images_and_units():
 
 
 def test_against_particles():
-    """Shares of a million particles below 11 places, within four standard errors."""
-    grid, count = kn.Grid(-6.0, 6.0, CELLS * 4), 200_000
+    """Shares of 200 000 particles below 11 places, within four standard errors."""
+    grid, count = kn.Grid(-12.0, 12.0, 200), 200_000
     law = kn.Boltzmann(kn.SimResNet(1.5, 0.2, kn.GrowingCosine()), 0.5, 0.6, rate=3.0, noise=UNIFORM)
     start = kn.Density.gaussian(0.3, 0.8, grid)
     samples = start.sample(jax.random.key(1), count)
@@ -454,7 +456,7 @@ def test_against_particles():
     exact = np.asarray(solution.final.cdf(places) * solution.final.mass)
     found = np.mean(np.asarray(particles)[None, :] <= np.asarray(places)[:, None], axis=1)
     error = np.abs(found - exact) / np.sqrt(exact * (1 - exact) / count)
-    assert float(solution.stats["mass_lost"]) < 1e-5 and error.max() < 4, error
+    assert float(solution.stats["mass_lost"]) < 1e-4 and error.max() < 4, error
 
 
 # The entry

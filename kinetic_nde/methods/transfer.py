@@ -20,11 +20,13 @@ _FAR = 40.0
 
 class _Images(NamedTuple):
     """Where collisions lead from the parts of a cell: from the place u in [-1/2, 1/2] across a part to middle + extent u +
-    amplitude xi, with dx as the unit and the lower end of the grid as the origin."""
+    amplitude xi, with dx as the unit and the lower end of the grid as the origin. `leaning` is the share of the extent that is
+    not made up."""
 
     middle: Float[Array, "*cells parts"]
     extent: Float[Array, "*cells parts"]
     amplitude: Float[Array, "*cells parts"]
+    leaning: Float[Array, "*cells parts"]
 
 
 def transfer(equation: Boltzmann, grid: Grid, t: Float[Array, ""]) -> Float[Array, "pieces extended"]:
@@ -94,20 +96,20 @@ def _images(equation: Boltzmann, grid: Grid, t: Float[Array, ""]) -> _Images:
     variance = (8 * centre - low - high) / 6
     # Without noise, some that is lost in rounding.
     least = eps * jnp.maximum(jnp.abs(extent), 1)
-    amplitude = jnp.sqrt(jnp.where(variance > least**2, variance, least**2))
-    # Differences quotients over an extent that is next to nothing would be rounding. What is added to the variance is a
-    # share of 1e-9 in float64.
-    most = jnp.maximum(jnp.maximum(jnp.abs(extent), eps**0.5), eps**0.25 * amplitude)
-    # As if nothing had been added for the derivative.
-    extent = extent + jax.lax.stop_gradient(jnp.where(extent < 0, -most, most) - extent)
-    images = _Images((left + 4 * middle + right) / 6, extent, amplitude)
+    variance = jnp.where(variance > least**2, variance, least**2)
+    # Quotients of differences over an extent that is next to nothing would be rounding. A longer one in its place: what
+    # that adds to the variance the noise has less, and it leans as much as the true one.
+    length = jnp.maximum(jnp.maximum(jnp.abs(extent), eps**0.5), eps**0.2 * jnp.sqrt(variance))
+    length = jnp.where(extent < 0, -length, length)
+    amplitude = jnp.sqrt(jnp.maximum(variance - (length**2 - extent**2) / 12, 0.5 * variance))
+    images = _Images((left + 4 * middle + right) / 6, length, amplitude, extent / length)
     return jax.tree.map(lambda each: each.reshape(grid.cells, _PARTS), images)
 
 
 def _below(noise: AbstractNoise, y: Float[Array, "faces 1"], images: _Images) -> tuple[Array, Array]:
     """int p du and int u p du over u in [-1/2, 1/2], where p = P(middle + extent u + amplitude xi < y): by parts, through
     the antiderivatives of the distribution function of the noise."""
-    middle, extent, amplitude = (each[None] for each in images)
+    middle, extent, amplitude, leaning = (each[None] for each in images)
     distance = y - middle
     # The laws of noise are symmetric. On the left of the middle everything is small that is subtracted from each other,
     # and far from it 0.
@@ -117,7 +119,7 @@ def _below(noise: AbstractNoise, y: Float[Array, "faces 1"], images: _Images) ->
     second = amplitude**2 * (noise.ramp(right, 2) - noise.ramp(left, 2))
     whole = (first[0] - first[1]) / extent
     lean = second / extent**2 - 0.5 * (first[0] + first[1]) / extent
-    return jnp.where(distance > 0, 1 - whole, whole), lean
+    return jnp.where(distance > 0, 1 - whole, whole), leaning * lean
 
 
 def _parts() -> tuple[np.ndarray, np.ndarray]:
