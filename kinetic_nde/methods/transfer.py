@@ -101,7 +101,9 @@ def _images(equation: Boltzmann, grid: Grid, t: Float[Array, ""]) -> _Images:
     # that adds to the variance the noise has less, and it leans as much as the true one.
     length = jnp.maximum(jnp.maximum(jnp.abs(extent), eps**0.5), eps**0.2 * jnp.sqrt(variance))
     length = jnp.where(extent < 0, -length, length)
-    amplitude = jnp.sqrt(jnp.maximum(variance - (length**2 - extent**2) / 12, 0.5 * variance))
+    # By selection: divided by the square root, what should cancel in a derivative would not.
+    added = jnp.where(length == extent, jnp.zeros_like(extent), length**2 - extent**2) / 12
+    amplitude = jnp.sqrt(jnp.maximum(variance - added, 0.5 * variance))
     images = _Images((left + 4 * middle + right) / 6, length, amplitude, extent / length)
     return jax.tree.map(lambda each: each.reshape(grid.cells, _PARTS), images)
 
