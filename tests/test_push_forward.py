@@ -219,13 +219,18 @@ def test_open_ends_lose_what_goes_there():
 )
 @settings(max_examples=25)
 def test_solutions_do_not_move_apart(pairs, which, numbers, nu):
-    """In L1 G does not increase the distance of the parabolas; that of the averages grows by what a reconstruction adds."""
+    """In L1 G brings parabolas no further apart. Averages may be, by what a reconstruction adds where they differ in
+    single cells."""
     one, other = np.array(pairs).T + 0.01
     grid = kn.Grid(-1.0, 2.0, CELLS)
     one, other = kn.Density(grid, one), kn.Density(grid, other)
     law = equation(which, *numbers, nu=nu)
     after = distance(run(law, one, 1.0).final, run(law, other, 1.0).final)
-    assert after <= 1.5 * distance(one, other) + 1e-12
+    assert after <= 1.2 * distance(one, other) + 1e-12
+    # Nothing to speak of where they are smooth.
+    one, other = kn.Density.gaussian(0.3, 0.3, grid), kn.Density.gaussian(0.7, 0.35, grid)
+    after = distance(run(law, one, 1.0).final, run(law, other, 1.0).final)
+    assert after <= 1.0001 * distance(one, other)
 
 
 def test_shapes_are_positive_and_exact_on_parabolas():
@@ -376,7 +381,8 @@ def test_the_slope_of_the_mean_with_a_field_that_may_turn():
 
     def mean(p):
         net = kn.SimResNet(p[0], Wave(p[1], jnp.zeros(())), kn.Identity())
-        return run(kn.Boltzmann(net, p[2], 0.9, rate=p[3]), kn.Density.gaussian(0.5, 0.6, grid), 0.2, 3).final.mean
+        law = kn.Boltzmann(net, p[2], 0.9, rate=p[3], noise=UNIFORM)
+        return run(law, kn.Density.gaussian(0.5, 0.6, grid), 0.2, 3).final.mean
 
     def exact(p):
         return jnp.exp(0.2 * p[3] * p[2] * p[0]) * (0.5 + p[1] / p[0]) - p[1] / p[0]
@@ -399,13 +405,15 @@ def test_batches_are_their_members_and_numbers_do_not_retrace():
             return jnp.tanh(self.w * x + self.b)
 
     start = kn.Density.gaussian(0.5, 0.4, kn.Grid(-4.0, 4.0, CELLS))
-    final = lambda w, b, nu, rate: run(kn.Boltzmann(Counted(w, b), 0.5, nu, rate=rate), start, 1.0).final.values
+    final = lambda w, b, nu, rate: (
+        run(kn.Boltzmann(Counted(w, b), 0.5, nu, rate=rate, noise=UNIFORM), start, 1.0).final.values
+    )
     cases = jnp.array([[-1.0, 0.3, 0.5, 1.0], [2.0, -0.4, 0.0, 7.0], [0.0, 0.1, 1.5, 0.2]])
     alone = [final(*case) for case in cases[:1]]
     traces = len(counted)
     alone += [final(*case) for case in cases[1:]]
     run(
-        kn.Boltzmann(Counted(cases[0, 0], cases[0, 1]), 0.1, 0.2),
+        kn.Boltzmann(Counted(cases[0, 0], cases[0, 1]), 0.1, 0.2, noise=UNIFORM),
         kn.Density(kn.Grid(-2.0, 3.0, CELLS), start.values),
         2.0,
     )

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 
 class AbstractNoise(eqx.Module):
-    """The law of eta / nu in Eq. (20) of Herty, Trimborn, Visconti (2021), of mean 0 and variance 1."""
+    """The law of eta / nu in Eq. (20) of Herty, Trimborn, Visconti (2021), of mean 0 and variance 1, symmetric."""
 
     @abc.abstractmethod
     def sample(self, key: PRNGKeyArray, shape: tuple[int, ...], dtype: np.dtype) -> Float[Array, "*shape"]:
