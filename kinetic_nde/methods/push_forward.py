@@ -43,10 +43,10 @@ class PushForward(AbstractMethod):
     stay non-negative, and mass is conserved to rounding. At both ends of the grid mass leaves, nothing comes in, and nothing
     comes back: see stats["mass_lost"], and take a grid on which that is nothing. The noise carries it further than v.
 
-    - Recommended: a companion without noise of its own for `Collisions`, with digits. Of third order in dx. On smooth
-      densities the averages have the m_1 and m_2 of linear fields with K = 1 to 1e-12 where normal noise is wider than a
-      cell, after 100 collisions too. With K = x the error is 1e-8 on 400 cells, and 1e-6 at most where uniform
-      noise is two cells wide.
+    - Recommended: a companion without noise of its own for `Collisions`, with digits. Of fourth order in dx where
+      densities and fields are smooth. The averages then have the m_1 and m_2 of linear fields with K = 1 to 1e-12 if normal
+      noise is wider than a cell, after 100 collisions too. With K = x the error is 1e-8 on 400 cells, and 1e-6 at
+      most where uniform noise is two cells wide.
     - Not recommended: many cells, since time and memory grow with their square: a matrix of 3 cells (cells + 2) numbers,
       0.03 s to make on 400 cells, 0.2 s on 1000. Fields that change all the time, with three matrices for each step.
       Many save times, each of which begins a sum of 14 terms or more. Densities narrower than a cell, as T

@@ -97,7 +97,7 @@ def _images(equation: Boltzmann, grid: Grid, t: Float[Array, ""]) -> _Images:
     # Without noise, some that is lost in rounding.
     least = eps * jnp.maximum(jnp.abs(extent), 1)
     variance = jnp.where(variance > least**2, variance, least**2)
-    # Quotients of differences over an extent that is next to nothing would be rounding. A longer one in its place: what
+    # A quotient of differences over an extent that is next to nothing would be rounding. A longer one in its place: what
     # that adds to the variance the noise has less, and it leans as much as the true one.
     length = jnp.maximum(jnp.maximum(jnp.abs(extent), eps**0.5), eps**0.2 * jnp.sqrt(variance))
     length = jnp.where(extent < 0, -length, length)
