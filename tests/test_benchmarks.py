@@ -13,7 +13,7 @@ import oracles
 import pytest
 
 import kinetic_nde as kn
-from benchmarks import accuracy, c_loop, cost, forward, gradient, kinetic, noise, problem, ways
+from benchmarks import accuracy, boltzmann, c_loop, cost, forward, gradient, kinetic, noise, problem, ways
 from benchmarks.layouts import LAYOUTS, arguments, steps_of
 from benchmarks.table import Table
 
@@ -25,6 +25,7 @@ TABLES = [
     "Error against time",
     "At equal error",
 ]
+TABLES_OF_BOLTZMANN = ["Targets", "Collisions", "A density beside particles"]
 TABLES_OF_NOISE = ["Targets", "Euler and Maruyama", "Law", "To t = 10"]
 TABLES_OF_GRADIENTS = ["Targets", "One density", "A batch", "An ensemble", "Memory against steps"]
 
@@ -96,6 +97,15 @@ def test_a_quick_run_of_the_kinetic_equations_writes_its_tables_and_a_picture(qu
     assert rows[-1][-1] == "-"  # 16 cells do not get there
     # 40 particles: not far, but as far as so few are.
     assert all(0 < float(row[2]) < 6 for row in rows if "standard errors" in row[0])
+
+
+def test_a_quick_run_of_boltzmanns_equations_writes_its_tables_and_a_picture(tmp_path):
+    out = tmp_path / "new"
+    printed = quick_run(boltzmann, out)
+    check_report(out, printed, "boltzmann.md", "boltzmann.png", TABLES_OF_BOLTZMANN, 1020)
+    columns, rows = section(printed, "A density beside particles")
+    off = {row[0]: float(row[columns.index("m2 off by")]) for row in rows}
+    assert 0 < off["PushForward()"] < 1e-3 < off["Collisions()"] < 1
 
 
 def test_the_law_that_is_compared_with_is_the_closed_form():
@@ -220,7 +230,7 @@ def test_time_at_equal_error_is_interpolated_in_logarithms():
     assert table.column("1e-05") == [None, None]
 
 
-@pytest.mark.parametrize("program", [forward, gradient, kinetic])
+@pytest.mark.parametrize("program", [forward, gradient, kinetic, boltzmann])
 def test_a_folder_that_cannot_be_made_is_one_line_and_exit_code_2(program, tmp_path, capsys):
     file = tmp_path / "file"
     file.write_text("")
