@@ -38,6 +38,8 @@ class BinaryBoltzmann(AbstractEquation):
     field: Any = eqx.field(converter=as_field)
     epsilon: Float[Array, ""] = eqx.field(converter=lambda epsilon: as_floating(epsilon, "epsilon"), default=1.0)
     rate: Float[Array, ""] = eqx.field(converter=lambda rate: as_floating(rate, "rate"), default=1.0)
+    # A collision may lead anywhere. A field and no property, which type checkers take for an argument that is missing.
+    walls: None = eqx.field(init=False, default=None)
 
     def __check_init__(self):
         check_positive(epsilon=self.epsilon, rate=self.rate)
@@ -47,10 +49,6 @@ class BinaryBoltzmann(AbstractEquation):
                 f"a binary interaction is a field of dimension 2, got one of dimension {dimension}: "
                 "give kn.SimResNet a weight of shape (2, 2) and a bias of shape (2,)"
             )
-
-    @property
-    def walls(self) -> None:
-        """None: a collision may lead anywhere."""
 
     def collide(self, t: Real[ArrayLike, ""], z: Float[Array, "2"]) -> Float[Array, "2"]:
         """z* for a pair z."""
