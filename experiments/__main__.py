@@ -19,7 +19,9 @@ from . import (
     figure8,
     figure9,
     fitting,
+    grazing,
     growing_cosine,
+    self_similar,
     update_cost,
 )
 from .numbers import Number, table
@@ -36,6 +38,8 @@ EXPERIMENTS = {
     "dobrushin": dobrushin,
     "families": families,
     "fitting": fitting,
+    "grazing": grazing,
+    "self_similar": self_similar,
     "update_cost": update_cost,
 }
 

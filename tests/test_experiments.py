@@ -18,7 +18,16 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import kinetic_nde as kn
-from experiments import __main__ as program, figure4, figure8, growing_cosine, update_cost, update_times, updates
+from experiments import (
+    __main__ as program,
+    figure4,
+    figure8,
+    grazing,
+    growing_cosine,
+    update_cost,
+    update_times,
+    updates,
+)
 from experiments.numbers import Number, table
 
 NAMES = [
@@ -34,6 +43,8 @@ NAMES = [
         "dobrushin",
         "families",
         "fitting",
+        "grazing",
+        "self_similar",
     ),
     "update_cost",
 ]
@@ -66,7 +77,7 @@ def quick(tmp_path_factory):
 def test_a_quick_run_of_all_is_within_tolerance(quick):
     code, out, printed = quick
     assert code == 0
-    tables = {"report.md", "table1.csv", "update_cost.csv"}
+    tables = {"report.md", "table1.csv", "update_cost.csv", "grazing.csv"}
     assert {path.name for path in out.iterdir()} == {*tables, *(f"{name}.png" for name in NAMES)}
     lines = printed.splitlines()[: len(NAMES)]
     assert [line.split()[:2] for line in lines] == [
@@ -229,6 +240,36 @@ def test_noise_drives_to_the_corrected_formulas_and_not_to_the_printed_ones(quic
     for printed in ("C10, mu = 1 + 2 w / nu^2 as printed", "C11, Pareto on the whole line as printed"):
         assert computed[f"{printed}: L1 distance of the settled density"] > 1
     assert abs(computed["C15, variance at w = -2, b = 1; as printed 1"] - 0.5) < 1e-6
+
+
+def test_the_grazing_limit_is_of_first_order_and_rule_18_is_near_neither_limit(quick):
+    with (quick[1] / "grazing.csv").open(newline="") as file:
+        found = list(csv.DictReader(file))
+    names = grazing.QUICK["names"]
+    assert [row["case"] for row in found] == [name for name in names for _ in range(grazing.QUICK["halvings"] + 1)]
+    for row in found:
+        deterministic, monte_carlo, between, chance, exact = (
+            float(row[key]) for key in ("deterministic", "monte_carlo", "between", "sampling_error", "exact")
+        )
+        assert deterministic == pytest.approx(exact, rel=0.02) and between < 3 * chance
+        # At most proportional to eps, down to the sampling error.
+        assert monte_carlo < 0.16 * float(row["epsilon"]) + 3 * chance
+    report = (quick[1] / "report.md").read_text().partition("## grazing")[2].partition("\n## ")[0]
+    numbers = {row[0]: float(row[1]) for row in rows(report)}
+    assert all(numbers[f"{name}: order of W1 in eps"] == pytest.approx(1, abs=0.1) for name in names)
+    assert numbers["mean field from a point, identity: order of W1 in eps"] == pytest.approx(0.5, abs=0.1)
+    # The whole spread of the start is 0.6.
+    assert min(value for name, value in numbers.items() if name.startswith("rule (18)")) > 0.14
+
+
+def test_in_units_of_its_mean_a_distribution_stands_still_spreads_or_settles(quick):
+    report = (quick[1] / "report.md").read_text().partition("## self_similar")[2].partition("\n## ")[0]
+    numbers = {row[0]: (float(row[1]), row[2]) for row in rows(report)}
+    assert numbers["mean field: largest W1 of gbar from the start, particles"][0] < 1e-6
+    # exp(0.09) e^{w^2 t} at w = -1/2, t = 2: noise-free layers, and yet it spreads.
+    assert float(numbers["rule (18), Monte Carlo: m2 / m1^2 at t = 2"][1]) == pytest.approx(np.exp(0.59), rel=1e-6)
+    assert numbers["bias: the same at the start"][0] > 0.2
+    assert numbers["bias: W1 of gbar from the inverse Gamma law at t = 8"][0] < 1e-3
 
 
 def test_the_times_of_updates_are_whole(quick):
