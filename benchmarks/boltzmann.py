@@ -24,7 +24,7 @@ class Sizes(NamedTuple):
     repeats: int = 2
 
 
-QUICK = Sizes(60, 5.0, 40, (16, 24), (50,), 1)
+QUICK = Sizes(60, 5.0, 40, (16, 60), (50,), 1)
 
 AIM_SECONDS, AIM_MEGABYTES, AIM_MOMENTS = 60.0, 2000.0, 1e-6
 
