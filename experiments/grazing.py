@@ -280,7 +280,8 @@ def _draw_densities(ax: Any, densities: dict[float, kn.Density], without_noise: 
     x = np.asarray(densities[0.0].grid.centers)
     shown = [epsilon for epsilon in (1.0, 0.25, 0.0625) if epsilon in densities]
     for k, epsilon in enumerate(shown):
-        label = f"$\\epsilon$ = 1{f'/{round(1 / epsilon)}' if epsilon < 1 else ', rule (18)' if without_noise else ''}"
+        label = f"$\\epsilon$ = 1{f'/{round(1 / epsilon)}' if epsilon < 1 else ''}"
+        label = "rule (18)" if without_noise and epsilon == 1 else label
         ax.plot(x, np.asarray(densities[epsilon].values), color=shade(1 - k / len(shown)), label=label)
     ax.plot(x, np.asarray(densities[0.0].values), color="black", linestyle=LINES[1], label="limit")
     ax.set_xlim(*(float(densities[1.0].quantile(q)) for q in (2e-3, 1 - 2e-3)))
