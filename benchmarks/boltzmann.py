@@ -21,7 +21,7 @@ class Sizes(NamedTuple):
     """Particles of what takes longer."""
     cells: tuple[int, ...] = (50, 100, 200, 400, 1000)
     ensembles: tuple[int, ...] = (1000, 10_000, 100_000, 1_000_000)
-    repeats: int = 2
+    repeats: int = 1
 
 
 QUICK = Sizes(60, 5.0, 40, (16, 60), (50,), 1)
