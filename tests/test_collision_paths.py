@@ -67,6 +67,22 @@ def test_the_gradient_along_paths_is_that_of_the_mean():
 
 
 @pytest.mark.parametrize("binary", [False, True])
+def test_a_field_is_asked_for_no_time_after_the_end(binary):
+    """Its values there would be left alone, but not its derivatives: 0 times NaN."""
+
+    class Ending(eqx.Module):
+        strength: jax.Array
+
+        def __call__(self, t, x):
+            return self.strength * (1.0 - x) * jnp.sqrt(1.0001 - t)
+
+    law = kn.BinaryBoltzmann if binary else kn.Boltzmann
+    few = kn.Ensemble(START.samples[:10])
+    final = lambda strength: kn.solve(law(Ending(strength), 0.3), few, t1=1.0, key=KEY).final.mean
+    assert jnp.isfinite(jax.grad(final)(jnp.array(1.0)))
+
+
+@pytest.mark.parametrize("binary", [False, True])
 def test_a_derivative_with_respect_to_the_rate_is_refused(binary):
     def final(rate, net):
         equation = kn.BinaryBoltzmann(PAIRS, rate=rate) if binary else kn.Boltzmann(net, rate=rate)

@@ -64,7 +64,8 @@ def _next_events(
     again = jnp.where(who[order][1:] == who[order][:-1], order[1:] // 2, ahead)
     hit = going & (jnp.arange(ahead) < jnp.min(again)) & (then < span.length)
     done = jnp.sum(hit)
-    x = _meet(span, span.at(then), x, first, second, hit)
+    # A collision that is not to be may be late, at a time for which the field is not made: its derivative would be NaN.
+    x = _meet(span, span.at(jnp.where(hit, then, jnp.zeros_like(then))), x, first, second, hit)
     last = jnp.where(done > 0, then[jnp.maximum(done - 1, 0)], now.time)
     over = then[jnp.minimum(done, ahead - 1)] >= span.length
     time = jnp.where(going & over, span.length, last)

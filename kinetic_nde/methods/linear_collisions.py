@@ -41,7 +41,9 @@ def _next_of_each(
     waits, draws = jax.random.split(key)
     then = now + jax.random.exponential(waits, now.shape, now.dtype)
     hit = going & (then < span.length)
-    x, share = _collided(span, draws, span.at(then), x, hit)
+    # A collision that is not to be may be late, at a time for which the field is not made: its derivative would be NaN.
+    times = span.at(jnp.where(hit, then, jnp.zeros_like(then)))
+    x, share = _collided(span, draws, times, x, hit)
     return jnp.where(going, jnp.minimum(then, span.length), now), x, share
 
 
