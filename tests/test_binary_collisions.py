@@ -87,6 +87,16 @@ def test_each_particle_collides_at_the_rate_and_always_two_at_a_time():
         assert counts.sum() % 2 == 0
 
 
+def test_keys_of_another_kind_are_as_good():
+    """Under vmap rbg draws by the place in a batch: who meets twice would do so less often than by chance."""
+    equation = kn.BinaryBoltzmann(kn.SimResNet(jnp.zeros((2, 2)), jnp.ones(2), kn.Identity()), rate=1.5)
+    start = kn.Ensemble(jnp.zeros(100))
+    found = [
+        kn.solve(equation, start, t1=2.0, key=jax.random.key(seed, impl="rbg")).final.samples for seed in range(200)
+    ]
+    assert p_value(np.concatenate(found).astype(int), scipy.stats.poisson(3.0)) > 1e-3
+
+
 def test_all_pairs_are_equally_likely():
     """Four particles, one collision each on average: who has met whom, over many solves. The first of a pair adds the
     place of the second to what it has, and the second that of the first."""

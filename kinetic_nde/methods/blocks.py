@@ -14,6 +14,8 @@ from .._values import known, under_jit
 # What a million particles need besides their places fits into a few hundred megabytes, and is enough to keep a
 # device busy.
 _LARGEST = 2**20
+# Of random keys: the numbers of one are the same whatever else is drawn beside it.
+_KIND = "threefry2x32"
 
 
 class Block(NamedTuple):
@@ -59,6 +61,14 @@ def in_blocks(run: Callable[[Block], Any], x: Float[Array, "m *d"], key: PRNGKey
     # Each block is run again on the way back: nothing is kept of it but where it began.
     once_more = jax.checkpoint(one)
     return jax.lax.map(lambda each: once_more(*each), (jnp.arange(count, dtype=jnp.int32), filled, alive))
+
+
+def as_threefry(key: PRNGKeyArray) -> PRNGKeyArray:
+    """`key` if it is of JAX's usual kind, else one of that kind made of it. Those of other kinds (rbg) give under `vmap` numbers
+    by the place in the batch, where a collision must have the same ones each time it is looked at."""
+    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or str(jax.random.key_impl(key)) == _KIND:
+        return key
+    return jax.random.wrap_key_data(jax.random.bits(key, (2,), jnp.uint32), impl=_KIND)
 
 
 def together(parts: Float[Array, "count size *d"], m: int) -> Float[Array, "m *d"]:

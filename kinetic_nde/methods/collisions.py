@@ -14,7 +14,7 @@ from ..equations.binary_boltzmann import BinaryBoltzmann
 from ..equations.boltzmann import Boltzmann, out_of_bounds
 from ..equations.diffusion import check_shape
 from .binary_collisions import EVENTS, NANBU_BABOVSKY, pairing_odds
-from .blocks import Block, in_blocks, together
+from .blocks import Block, as_threefry, in_blocks, together
 from .linear_collisions import NANBU, POISSON_CLOCKS
 from .method import AbstractMethod, Integrated, Options, Times, check_velocity, spans
 from .particles import check_ensemble
@@ -81,6 +81,7 @@ class Collisions(AbstractMethod):
         # Raises TypeError for an adjoint that does not know of noise.
         _ = options.adjoint.ode
         assert options.key is not None  # `solve` has seen to it
+        key = as_threefry(options.key)
         rate = jax.lax.stop_gradient(_constant(equation.rate))
         # A solve that has failed already ends at once: an infinite rate would never.
         rate = jnp.where(out_of_bounds(equation), jnp.full_like(rate, jnp.nan), rate)
@@ -91,12 +92,12 @@ class Collisions(AbstractMethod):
             check_shape(equation.diffusion, x[0])
             rule, odds = POISSON_CLOCKS if self.steps is None else NANBU, 1.0
             parts = in_blocks(
-                lambda block: follow(rule, equation, block, times, options, self.steps), x, options.key, options.devices
+                lambda block: follow(rule, equation, block, times, options, self.steps), x, key, options.devices
             )
         else:
             check_velocity(equation.field, jnp.zeros(2, x.dtype))
             rule, odds = EVENTS if self.steps is None else NANBU_BABOVSKY, pairing_odds(x.shape[0])
-            everyone = Block(x.reshape(-1), jnp.ones(x.shape[0], bool), options.key, jnp.zeros((), jnp.int32), 1)
+            everyone = Block(x.reshape(-1), jnp.ones(x.shape[0], bool), key, jnp.zeros((), jnp.int32), 1)
             parts = jax.tree.map(lambda leaf: leaf[None], follow(rule, equation, everyone, times, options, self.steps))
         return self._package(equation, initial, times, parts, odds)
 
