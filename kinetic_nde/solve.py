@@ -83,7 +83,7 @@ def solve(
 
     Works under `jax.jit`, `jax.vmap` and `jax.grad` in any order, and compiles once for all physical numbers. Mixed
     float types of initial distribution and field take JAX's result type; times and walls follow it. No derivative
-    of a density, or of particles with noise, passes through t0, t1 and saveat, which only decide on the steps: their
+    of a density, or of particles that need a key, passes through t0, t1 and saveat, which only decide on the steps: their
     lengths count as constants.
 
     Raises `TypeError` for an equation, a distribution or a method that do not go together and for what is no key,

@@ -87,6 +87,17 @@ def test_each_particle_collides_at_the_rate_and_always_two_at_a_time():
         assert counts.sum() % 2 == 0
 
 
+def test_of_three_particles_each_collides_at_the_rate():
+    """In steps one is left over, a third of the time: the pair must collide half as often again."""
+    equation = kn.BinaryBoltzmann(kn.SimResNet(jnp.zeros((2, 2)), jnp.ones(2), kn.Identity()), rate=1.5)
+    start = kn.Ensemble(jnp.zeros(3))
+    keys = jax.random.split(jax.random.key(3), 20_000)
+    for method, law in ((kn.Collisions(), scipy.stats.poisson(3.0)), (kn.Collisions(steps=6), scipy.stats.binom(6, 0.5))):
+        solve = jax.jit(jax.vmap(lambda key, method=method: kn.solve(equation, start, t1=2.0, method=method, key=key).final))
+        counts = np.asarray(solve(keys).samples).astype(int)
+        assert all(p_value(each, law) > 1e-3 for each in counts.T)
+
+
 def test_keys_of_another_kind_are_as_good():
     """Under vmap rbg draws by the place in a batch: who meets twice would do so less often than by chance."""
     equation = kn.BinaryBoltzmann(kn.SimResNet(jnp.zeros((2, 2)), jnp.ones(2), kn.Identity()), rate=1.5)

@@ -64,7 +64,10 @@ class Grid(eqx.Module):
                 "Grid.covering follows trajectories and needs known values: call it outside jit, vmap and grad"
             )
         if not hasattr(initial, "support") or not hasattr(equation, "velocity"):
-            raise TypeError("Grid.covering takes an equation and a kn.Density or a kn.Ensemble")
+            raise TypeError(
+                "Grid.covering takes a kn.MeanField, of which it follows the trajectories, and a kn.Density or a kn.Ensemble, "
+                f"not {type(equation).__name__} and {type(initial).__name__}"
+            )
         if equation.diffusivity(jnp.asarray(0.0)) is not None:
             raise TypeError(
                 "Grid.covering follows characteristics, and noise carries mass beyond them: take a wide grid and see stats['mass_lost'], or walls"

@@ -50,6 +50,8 @@ class Collisions(AbstractMethod):
     epsilon, nu and K, on which the times of collisions do not depend, if v and K are smooth or have kinks only. With `rate`
     collisions come and go, and a path has no derivative: that raises `TypeError`.
 
+    `max_steps` limits the rounds: with too small a one each particle of a `Boltzmann` by clocks stops at a time of its own.
+
     Raises `ValueError` for steps < 1, for a field of another dimension than the particles, with binary interactions for fewer
     than two particles and for more than one dimension. rate dt > 1 and traced numbers that are out of bounds end in
     a `Result`.
