@@ -261,10 +261,11 @@ def _draw_distances(ax: Any, rows: dict[str, list[Row]]) -> None:
         )
         ax.loglog(epsilons, [row.monte_carlo for row in each], "o", markersize=3, fillstyle="none", color=colour)
     errors = np.array([[row.sampling_error for row in each] for each in rows.values()])
-    ax.plot([], [], color="0.4", linestyle=LINES[1], linewidth=1.0, label="with uniform noise")
+    if any(name.endswith(", uniform") for name in rows):
+        ax.plot([], [], color="0.4", linestyle=LINES[1], linewidth=1.0, label="with uniform noise")
     ax.plot([], [], "o", markersize=3, fillstyle="none", color="0.4", label="Monte Carlo")
     bottom = 0.4 * errors.min()
-    ax.fill_between(epsilons, bottom, errors.max(axis=0), color="0.9", linewidth=0, label="its sampling error")
+    ax.fill_between(epsilons, bottom, errors.max(axis=0), color="0.9", linewidth=0, label="sampling error")
     reference = np.array([epsilons[0], epsilons[-1]])
     ax.loglog(reference, 0.4 * reference, color="black", linewidth=0.6, linestyle=LINES[3], label="slope 1")
     ax.set_ylim(bottom=bottom)
