@@ -92,8 +92,13 @@ def test_of_three_particles_each_collides_at_the_rate():
     equation = kn.BinaryBoltzmann(kn.SimResNet(jnp.zeros((2, 2)), jnp.ones(2), kn.Identity()), rate=1.5)
     start = kn.Ensemble(jnp.zeros(3))
     keys = jax.random.split(jax.random.key(3), 20_000)
-    for method, law in ((kn.Collisions(), scipy.stats.poisson(3.0)), (kn.Collisions(steps=6), scipy.stats.binom(6, 0.5))):
-        solve = jax.jit(jax.vmap(lambda key, method=method: kn.solve(equation, start, t1=2.0, method=method, key=key).final))
+    for method, law in (
+        (kn.Collisions(), scipy.stats.poisson(3.0)),
+        (kn.Collisions(steps=6), scipy.stats.binom(6, 0.5)),
+    ):
+        solve = jax.jit(
+            jax.vmap(lambda key, method=method: kn.solve(equation, start, t1=2.0, method=method, key=key).final)
+        )
         counts = np.asarray(solve(keys).samples).astype(int)
         assert all(p_value(each, law) > 1e-3 for each in counts.T)
 
