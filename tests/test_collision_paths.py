@@ -196,6 +196,8 @@ def test_wrong_equations():
         linear(noise=0.3)
     with pytest.raises(TypeError, match="a field is"):
         kn.Boltzmann(1.0)
+    with pytest.raises(TypeError, match="a field is"):
+        kn.Boltzmann(kn.SimResNet)
     with pytest.raises(ValueError, match="dimension 2, got one of dimension 1"):
         kn.BinaryBoltzmann(kn.SimResNet(1.0, 0.0, kn.Tanh()))
 

@@ -29,9 +29,9 @@ class AbstractEquation(eqx.Module):
 
 
 def as_field(field: Any) -> Any:
-    """`field` if it can be a velocity field; `TypeError` if it cannot be called, `ValueError` if it is a function that
+    """`field` if it can be a velocity field; `TypeError` if it cannot be called or is a class, `ValueError` if it is a function that
     hides traced values."""
-    if not callable(field):
+    if not callable(field) or isinstance(field, type):
         raise TypeError(f"a field is a kn.SimResNet or an eqx.Module called as field(t, x), not {field!r}")
     if not isinstance(field, eqx.Module) and not known(captured(field)):
         raise ValueError(
