@@ -229,6 +229,11 @@ def test_steps_that_are_too_long():
     with pytest.raises(RuntimeError, match="probability above 1"):
         kn.solve(linear(rate=10.0), START, t1=1.0, key=KEY, method=kn.Collisions(steps=9))
     kn.solve(linear(rate=10.0), START, t1=1.0, key=KEY, method=kn.Collisions(steps=10))
+    # The longest time between two events counts.
+    with pytest.raises(RuntimeError, match="probability above 1"):
+        kn.solve(linear(rate=10.0), START, t1=1.0, saveat=[0.1, 1.0], key=KEY, method=kn.Collisions(steps=5))
+    # 0.4 - 0.3 is above 0.1 by rounding.
+    kn.solve(linear(rate=10.0), START, t1=0.4, saveat=[0.1, 0.2, 0.3, 0.4], key=KEY, method=kn.Collisions(steps=1))
     # Of three particles one is left over: the pair would have to collide more often than in each step.
     with pytest.raises(RuntimeError, match="probability above 1"):
         three = kn.Ensemble([1.0, 2.0, 3.0])

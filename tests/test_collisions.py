@@ -214,7 +214,7 @@ out = []
 for method in (kn.Collisions(), kn.Collisions(steps=8)):
     for equation in (kn.Boltzmann(net, 0.3, 0.8), kn.BinaryBoltzmann(pairs, 0.3)):
         solution = kn.solve(equation, start, t1=2.0, saveat=[1.0, 2.0], key=jax.random.key(3), method=method)
-        out += [solution.distributions.samples, solution.final.samples]
+        out += [solution.distributions.samples, solution.final.samples, *solution.stats.values()]
 even = kn.solve(kn.Boltzmann(net, 0.3, 0.8), kn.Ensemble(start.samples[:640]), t1=1.0, key=jax.random.key(3)).final.samples
 assert len(even.sharding.device_set) == len(jax.devices()) and even.addressable_shards[0].data.shape == (640 // len(jax.devices()),)
 np.savez(sys.argv[2], *[np.asarray(each) for each in [*out, even]])
@@ -232,5 +232,5 @@ def test_the_same_on_one_and_on_eight_devices(tmp_path):
         assert run.returncode == 0, run.stderr
         with np.load(file) as arrays:
             found.append([arrays[name] for name in arrays.files])
-    assert len(found[0]) == 9
+    assert len(found[0]) == 17
     assert all(np.array_equal(one, eight) for one, eight in zip(*found, strict=True))
