@@ -223,6 +223,9 @@ def test_what_does_not_go_together():
         kn.Collisions(steps=0)
     with pytest.raises(ValueError, match="must give velocities of that shape"):
         kn.solve(kn.BinaryBoltzmann(lambda t, z: z[0]), START, t1=1.0, key=KEY)
+    with pytest.raises(ValueError, match=r"K\(x\) is called with points of shape \(2,\)"):
+        law = kn.Boltzmann(PAIRS, nu=0.1, diffusion=lambda x: x[0])
+        kn.solve(law, kn.Ensemble(jnp.ones((10, 2))), t1=1.0, key=KEY)
 
 
 def test_steps_that_are_too_long():

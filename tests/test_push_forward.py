@@ -127,6 +127,17 @@ def test_columns_are_integrals(w, nu, noise):
 
 
 @pytest.mark.parametrize("noise", [NORMAL, UNIFORM])
+def test_ramps_are_moments_of_the_noise(noise):
+    """E[(z - xi)_+^k] / k! by the trapezoidal rule, below, inside and above an interval."""
+    ends = 10.0 if noise is NORMAL else 3**0.5
+    xi = np.linspace(-ends, ends, 400_001)
+    density = norm.pdf(xi) if noise is NORMAL else np.full(xi.size, 1 / (2 * ends))
+    for z in (-2.5, -1.0, 0.3, 1.6, 4.0):
+        exact = [np.trapezoid(np.where(xi < z, (z - xi) ** k, 0.0) * density, xi) / math.factorial(k) for k in range(3)]
+        np.testing.assert_allclose([noise.ramp(jnp.array(z), k) for k in range(3)], exact, atol=2e-5)
+
+
+@pytest.mark.parametrize("noise", [NORMAL, UNIFORM])
 def test_one_collision_with_noise_in_proportion_to_x(noise):
     """m1 and m2 on coarse cells: with the average of K^2 over each part m2 would be 7e-5 off."""
     grid = kn.Grid(-3.0, 13.0, CELLS)
