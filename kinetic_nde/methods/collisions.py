@@ -44,7 +44,7 @@ class Collisions(AbstractMethod):
 
     Memory: particles of a `Boltzmann` are treated in blocks of a million. They are spread over the devices on which the
     samples are, over all of them if nobody has put the samples anywhere; the same key gives the same result on any number of
-    devices. Under a user's own `jit` they stay where that puts them.
+    devices, unless JAX's default `jax_threefry_partitionable` is switched off. Under a user's own `jit` they stay where that puts them.
 
     Derivatives by `CheckpointAdjoint` and `ForwardMode` are along the paths, with the same collisions: without bias for w, b,
     epsilon, nu and K, on which the times of collisions do not depend, if v and K are smooth or have kinks only. With `rate`

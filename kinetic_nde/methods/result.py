@@ -15,8 +15,9 @@ class Result(eqx.Enumeration):
 
     successful = ""
     max_steps_reached = (
-        "The limit max_steps was reached before t1. The solution is that of the last time reached. Either (a) raise max_steps, or leave it out for no limit, "
-        "or (b) use a coarser grid: the number of steps grows with the number of cells and with the largest speed on the grid, also where there is no mass."
+        "The limit max_steps was reached before t1. The solution is that of the last time reached, which for collisions is each particle's own. Either (a) "
+        "raise max_steps, or leave it out for no limit, or (b) for a density take a coarser grid: the number of steps grows with the number of cells and with "
+        "the largest speed on the grid, also where there is no mass."
     )
     not_finite = (
         "The solution is no longer finite. Either (a) the field gives infinite or NaN velocities on the grid or along the trajectories: evaluate it there, "
