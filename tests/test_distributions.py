@@ -42,7 +42,7 @@ def test_grid_refuses_other_types():
     with pytest.raises(TypeError):
         kn.Grid(0.0, 1.0, 10.5)
     with pytest.raises(ValueError, match="two numbers"):
-        kn.Grid([0.0, 0.0], [1.0, 1.0], 10)
+        kn.Grid([0.0, 0.0, 0.0], [1.0, 1.0, 1.0], 10)
     with pytest.raises(TypeError, match="lower"):
         kn.Grid("a", 1.0, 10)
 

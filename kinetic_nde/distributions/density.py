@@ -36,7 +36,7 @@ class Density(eqx.Module):
     """
 
     grid: Grid
-    values: Float[Array, " cells"]
+    values: Float[Array, "*cells"]
 
     def __init__(self, grid: Grid, values: ArrayLike | list):
         if not isinstance(grid, Grid):
@@ -44,7 +44,7 @@ class Density(eqx.Module):
         self.grid, self.values = grid, as_floating(values, "the averages of a density")
         if self.values.shape != grid.shape:
             raise ValueError(
-                f"a density on {grid.shape[0]} cells needs averages of shape {grid.shape}, got {self.values.shape}"
+                f"a density on {' x '.join(map(str, grid.shape))} cells needs averages of shape {grid.shape}, got {self.values.shape}"
             )
         # Read by NumPy, for which no new grid is a new program to compile.
         values, averages = self.values, lambda: np.asarray(self.values)
@@ -52,7 +52,7 @@ class Density(eqx.Module):
         require(
             lambda: np.min(averages()) >= -_TOLERATED * np.max(averages()),
             lambda: (
-                f"the averages of a density must not be negative, got {np.min(averages()):.3g} in cell {np.argmin(averages())}"
+                f"the averages of a density must not be negative, got {np.min(averages()):.3g} in cell {_lowest(averages())}"
             ),
             values,
         )
@@ -137,7 +137,7 @@ class Density(eqx.Module):
     @property
     def mass(self) -> Float[Array, ""]:
         """int g dx."""
-        return jnp.sum(self.values) * self.grid.width
+        return jnp.sum(self.values) * self.grid.volume
 
     @property
     def mean(self) -> Float[Array, ""]:
@@ -220,6 +220,12 @@ class Density(eqx.Module):
             (inside, self.mass),
         )
         return Density(grid, jnp.maximum(jnp.diff(below), 0) / grid.width)
+
+
+def _lowest(values: np.ndarray) -> int | tuple[int, ...]:
+    """The cell of the smallest average."""
+    first = np.argmin(values)
+    return int(first) if values.ndim == 1 else tuple(int(i) for i in np.unravel_index(first, values.shape))
 
 
 # Each one program: call by call, every number of cells would compile a dozen.

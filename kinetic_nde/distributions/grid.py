@@ -14,32 +14,38 @@ from ..network.field import breakpoints
 
 
 class Grid(eqx.Module):
-    """`cells` equal cells on [lower, upper]. The bounds are traced, the number of cells is static.
+    """Equal cells: `cells` of them on [lower, upper] in one dimension, in two dimensions a pair of numbers along x and y
+    on a box, with `lower` and `upper` its corners (2,). The bounds are traced, the numbers of cells are static; one
+    number for both axes is as many along each.
 
-    Raises `ValueError` for fewer than 3 cells (a third-order reconstruction needs three), and for bounds that are not
-    finite or not increasing.
+    `dimension` is 1 or 2, `shape` that of an array with one number per cell, axis order x, y. Raises `ValueError` for
+    more than two dimensions and for lengths that differ, for fewer than 3 cells along an axis (a third-order
+    reconstruction needs three), and for bounds that are not finite or not increasing; `TypeError` for cells that are no
+    integers.
 
     >>> grid = Grid(0.0, 1.0, 4)
     >>> grid.centers
     Array([0.125, 0.375, 0.625, 0.875], dtype=float64)
+    >>> plane = Grid((0.0, -1.0), (1.0, 1.0), (4, 10))
+    >>> plane.shape, plane.width
+    ((4, 10), Array([0.25, 0.2 ], dtype=float64))
     """
 
-    lower: Float[Array, ""]
-    upper: Float[Array, ""]
-    cells: int = eqx.field(static=True)
+    lower: Float[Array, "*axes"]
+    upper: Float[Array, "*axes"]
+    cells: Any = eqx.field(static=True)
 
-    def __init__(self, lower: Any, upper: Any, cells: int | np.integer):
+    def __init__(self, lower: Any, upper: Any, cells: Any):
         self.lower, self.upper = as_floating(lower, "lower"), as_floating(upper, "upper")
-        if self.lower.shape != () or self.upper.shape != ():
-            raise ValueError(f"a grid's bounds are two numbers, got shapes {self.lower.shape} and {self.upper.shape}")
-        if not isinstance(cells, int | np.integer) or isinstance(cells, bool):
-            raise TypeError(f"the number of cells must be an integer, got {cells!r}")
-        if cells < 3:
-            raise ValueError(f"a grid needs at least 3 cells, got {cells}")
-        self.cells = int(cells)
+        self.cells = _counts(cells, self.lower.shape, self.upper.shape)
+        bounds = lambda: [np.atleast_1d(np.asarray(each)) for each in (self.lower, self.upper)]
+        where = lambda: np.flatnonzero(~(np.isfinite(bounds()).all(axis=0) & (bounds()[0] < bounds()[1])))
         require(
-            lambda: np.isfinite(self.lower) and np.isfinite(self.upper) and self.lower < self.upper,
-            lambda: f"a grid needs finite bounds with lower < upper, got lower={self.lower}, upper={self.upper}",
+            lambda: where().size == 0,
+            lambda: (
+                f"a grid needs finite bounds with lower < upper{_along(where()[0], self.shape)}, got "
+                f"lower={bounds()[0][where()[0]]}, upper={bounds()[1][where()[0]]}"
+            ),
             self.lower,
             self.upper,
         )
@@ -68,12 +74,15 @@ class Grid(eqx.Module):
                 "Grid.covering takes a kn.MeanField, of which it follows the trajectories, and a kn.Density or a kn.Ensemble, "
                 f"not {type(equation).__name__} and {type(initial).__name__}"
             )
+        if getattr(equation.field, "dimension", 1) != 1 or getattr(initial, "dimension", 1) != 1:
+            raise ValueError(
+                "Grid.covering is for one dimension, where characteristics do not cross: in two take a wide grid and see "
+                "stats['mass_lost'], or walls"
+            )
         if equation.diffusivity(jnp.asarray(0.0)) is not None:
             raise TypeError(
                 "Grid.covering follows characteristics, and noise carries mass beyond them: take a wide grid and see stats['mass_lost'], or walls"
             )
-        if getattr(equation.field, "dimension", 1) != 1 or getattr(initial, "dimension", 1) != 1:
-            raise ValueError("Grid.covering is for one dimension")
         ends = jnp.stack(initial.support(1e-12))
         t1 = float(t1)
         if not (np.isfinite(t1) and t1 >= 0):
@@ -97,34 +106,80 @@ class Grid(eqx.Module):
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of an array with one number per cell."""
-        return (self.cells,)
+        return self.cells if isinstance(self.cells, tuple) else (self.cells,)
 
     @property
-    def length(self) -> Float[Array, ""]:
-        """upper - lower."""
+    def axes(self) -> tuple["Grid", ...]:
+        """One grid in one dimension for each axis."""
+        if self.dimension == 1:
+            return (self,)
+        return tuple(Grid(self.lower[axis], self.upper[axis], cells) for axis, cells in enumerate(self.cells))
+
+    @property
+    def length(self) -> Float[Array, "*axes"]:
+        """upper - lower, (2,) in two dimensions."""
         return self.upper - self.lower
 
     @property
-    def width(self) -> Float[Array, ""]:
-        """The width dx of one cell."""
-        return self.length / self.cells
+    def width(self) -> Float[Array, "*axes"]:
+        """The width dx of one cell, (dx, dy) in two dimensions."""
+        return self.length / (jnp.asarray(self.cells, self.lower.dtype) if self.dimension > 1 else self.cells)
 
     @property
-    def widths(self) -> Float[Array, " cells"]:
-        """The width of each cell."""
+    def volume(self) -> Float[Array, ""]:
+        """What one cell measures: dx, or dx dy."""
+        return self.width if self.dimension == 1 else jnp.prod(self.width)
+
+    @property
+    def widths(self) -> Any:
+        """The width of each cell; in two dimensions a tuple, one array per axis."""
+        if self.dimension > 1:
+            return tuple(axis.widths for axis in self.axes)
         return jnp.full(self.shape, self.width)
 
     @property
-    def faces(self) -> Float[Array, " faces"]:
-        """The cells + 1 ends of the cells; the first and the last are the bounds exactly."""
+    def faces(self) -> Any:
+        """The cells + 1 ends of the cells, the first and the last of which are the bounds exactly; in two dimensions a
+        tuple, one array per axis."""
+        if self.dimension > 1:
+            return tuple(axis.faces for axis in self.axes)
         share = jnp.arange(self.cells + 1, dtype=self.lower.dtype) / self.cells
         return (self.lower + self.length * share).at[-1].set(self.upper)
 
     @property
-    def centers(self) -> Float[Array, " cells"]:
-        """The midpoints of the cells."""
+    def centers(self) -> Float[Array, "*cells"]:
+        """The midpoints of the cells; in two dimensions points (nx, ny, 2)."""
+        if self.dimension > 1:
+            return jnp.stack(jnp.meshgrid(*(axis.centers for axis in self.axes), indexing="ij"), axis=-1)
         faces = self.faces
         return 0.5 * (faces[:-1] + faces[1:])
+
+
+def _counts(cells: Any, lower: tuple[int, ...], upper: tuple[int, ...]) -> int | tuple[int, ...]:
+    """The numbers of cells along each axis, for bounds of these shapes; one number in one dimension."""
+    if lower != upper or lower not in ((), (2,)):
+        raise ValueError(
+            "a grid's bounds are two numbers, or two pairs in two dimensions, which is the most there is; got shapes "
+            f"{lower} and {upper}"
+        )
+    dimension = len(lower) + 1
+    several = np.ndim(cells) > 0
+    if several and (dimension == 1 or len(cells) != dimension):
+        raise ValueError(
+            f"a grid in {dimension}D takes {('one number', 'one number or two')[dimension - 1]} of cells, got {cells}"
+        )
+    counts = tuple(cells) if several else (cells,) * dimension
+    for axis, count in enumerate(counts):
+        along = _along(axis, counts)
+        if not isinstance(count, int | np.integer) or isinstance(count, bool):
+            raise TypeError(f"the number of cells must be an integer{along}, got {count!r}")
+        if count < 3:
+            raise ValueError(f"a grid needs at least 3 cells{along}, got {count}")
+    return tuple(int(count) for count in counts) if lower else int(counts[0])
+
+
+def _along(axis: int | np.integer, shape: tuple) -> str:
+    return f" along axis {axis}" if len(shape) > 1 else ""
 
 
 def _paths(equation: Any, ends: Array, t1: float) -> Array:

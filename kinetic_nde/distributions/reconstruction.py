@@ -13,14 +13,16 @@ from jaxtyping import Array, Float
 _FEATURES_PER_DOMAIN = 20
 
 
-def unit(total: Float[Array, ""], length: Float[Array, ""]) -> Float[Array, ""]:
+def unit(total: Float[Array, ""], length: Float[Array, "*axes"]) -> Float[Array, ""]:
     """The unit in which averages are reconstructed: mass / l for a density whose integral is `total`, l = (width of the
-    domain) / 20.
+    domain) / 20; in two dimensions mass / (l_x l_y).
 
     In this unit, with steepness compared with `threshold`, nothing changes when x or g are given in other units. A
     constant for differentiation.
     """
-    scale = jnp.abs(total) * _FEATURES_PER_DOMAIN / length
+    scale = jnp.abs(total)
+    for side in jnp.atleast_1d(length):
+        scale = scale * _FEATURES_PER_DOMAIN / side
     # Never below the smallest normal number: averages that vanish everywhere would give 0 / 0.
     return jax.lax.stop_gradient(jnp.maximum(scale, jnp.finfo(scale.dtype).tiny))
 

@@ -8,7 +8,10 @@ from jaxtyping import Array, Float
 from .._values import known
 from ..network.parameters import captured
 
-Walls = tuple[Float[Array, ""] | None, Float[Array, ""] | None]
+# The walls of one axis, None where it is open.
+Ends = tuple[Float[Array, ""] | None, Float[Array, ""] | None]
+# Those in one dimension; in two a pair of them, one for each axis.
+Walls = tuple[Any, Any]
 
 
 class AbstractEquation(eqx.Module):

@@ -1,18 +1,15 @@
 """The finite-volume method: the solve over all spans."""
 
-from typing import Any
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from ..._values import as_count, as_floating, require
 from ...adjoints.loop import TimeLoop
 from ...distributions.density import Density
 from ...distributions.reconstruction import CWENO3, AbstractReconstruction, unit
-from ...equations.balance_law import AbstractBalanceLaw, walls_off_grid
+from ...equations.balance_law import AbstractBalanceLaw, check_walls
 from ...equations.diffusion import check_diffusion
 from ...equations.equation import AbstractEquation
 from ...equations.fokker_planck import FokkerPlanck
@@ -154,16 +151,6 @@ def check_density(equation: AbstractEquation, initial: Density) -> None:
     dimension = getattr(equation.field, "dimension", 1)
     if dimension != initial.grid.dimension:
         raise ValueError(f"the field has dimension {dimension} and the grid {initial.grid.dimension}")
-    require(
-        lambda: not np.any(walls_off_grid(equation, initial.grid)),
-        lambda: (
-            f"the walls {_show(equation.walls)} are not at the ends of the grid [{initial.grid.lower}, {initial.grid.upper}]"
-        ),
-        (equation.walls, initial.grid),
-    )
+    check_walls(equation, initial.grid)
     if isinstance(equation, FokkerPlanck):
         check_diffusion(equation.diffusion, initial.grid)
-
-
-def _show(walls: Any) -> str:
-    return str(tuple(None if wall is None else float(wall) for wall in walls))
