@@ -6,13 +6,15 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import ndtr
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 from .._values import as_floating, require
-from . import profile
+from . import plane, profile
+from .averages import as_point, function_averages, gaussian_averages, uniform_averages
+from .dirac import dirac_averages
 from .grid import Grid
 from .kernel_density import kernel_density
+from .plane import Plane
 from .profile import Profile
 
 # Averages a little below zero are rounding; more is a mistake of whoever made them.
@@ -20,11 +22,12 @@ _TOLERATED = 1e-14
 
 
 class Density(eqx.Module):
-    """The density g of a distribution on a grid, as averages over the cells: `values`, of shape `grid.shape`, mass
-    sum(values) dx.
+    """The density g of a distribution on a grid, as averages over the cells: `values`, of shape `grid.shape` with the axes
+    in the order x, y, and mass sum(values) dx, or dx dy.
 
-    Between the averages the density is the parabola of the third-order reconstruction in each cell, kept from going
-    below zero: moments, distribution function, quantiles and samples are those of this piecewise parabola, exactly.
+    Between the averages the density is the parabola of the third-order reconstruction in each cell, in two dimensions one
+    along each axis and a mixed term, kept from going below zero: moments, distribution function, quantiles and samples are
+    those of this piecewise polynomial, exactly.
 
     Raises `ValueError` if the shape is not the grid's, if a value is not finite or below -1e-14 of the largest, or if
     there is no mass.
@@ -60,17 +63,14 @@ class Density(eqx.Module):
 
     @classmethod
     def from_function(cls, function: Callable[[Array], Array], grid: Grid, normalize: bool = False) -> "Density":
-        """Cell averages of `function(x)`, called with x of shape () by three-point Gauss quadrature; of mass 1 with
-        `normalize=True`.
+        """Cell averages of `function(x)`, called with x of shape () or (2,), by three Gauss points along each axis; of mass
+        1 with `normalize=True`.
 
         >>> Density.from_function(lambda x: x**2, Grid(0.0, 1.0, 4)).values[0]
         Array(0.02083333, dtype=float64)
         """
-        nodes, weights = profile.gauss(3)
-        dtype = grid.lower.dtype
-        points = grid.centers[:, None] + grid.width * jnp.asarray(nodes, dtype)[None, :]
-        values = jax.vmap(jax.vmap(function))(points) @ jnp.asarray(weights, dtype)
-        return cls(grid, values / (jnp.sum(values) * grid.width) if normalize else values)
+        values = function_averages(function, grid)
+        return cls(grid, values / (jnp.sum(values) * grid.volume) if normalize else values)
 
     @classmethod
     def from_samples(
@@ -90,35 +90,37 @@ class Density(eqx.Module):
         return cls(grid, kernel_density(samples, grid, bandwidth))
 
     @classmethod
-    def gaussian(cls, mean: float | ArrayLike, std: float | ArrayLike, grid: Grid) -> "Density":
-        """The exact cell averages of a normal distribution; the mass beyond the grid is missing. `ValueError` unless
-        std > 0."""
-        mean, std = as_floating(mean, "mean"), as_floating(std, "std")
-        require(lambda: std > 0, lambda: f"a Gaussian needs std > 0, got {std}", std)
-        return cls(grid, _gaussian(mean, std, grid))
+    def gaussian(
+        cls, mean: float | ArrayLike | list | tuple, std: float | ArrayLike | list | tuple, grid: Grid
+    ) -> "Density":
+        """The exact cell averages of a normal distribution; the mass beyond the grid is missing.
+
+        In two dimensions `mean` is a pair, and `std` a number, one for each axis, or a covariance (2, 2): that is exact in
+        y, and by eight Gauss points in x, 1e-12 of the largest average where no cell is wider along x than the standard
+        deviation of x at a given y. `ValueError` unless std > 0, or symmetric and positive definite.
+
+        >>> tilted = Density.gaussian((0.0, 1.0), [[1.0, 0.5], [0.5, 1.0]], Grid((-8.0, -7.0), (8.0, 9.0), (64, 64)))
+        >>> tilted.variance.round(3)
+        Array([[1. , 0.5],
+               [0.5, 1. ]], dtype=float64)
+        """
+        return cls(grid, gaussian_averages(mean, std, grid))
 
     @classmethod
-    def uniform(cls, lower: float | ArrayLike, upper: float | ArrayLike, grid: Grid) -> "Density":
-        """The uniform distribution on [lower, upper], exact in each cell. `ValueError` unless the interval is
-        increasing and inside the grid.
+    def uniform(
+        cls, lower: float | ArrayLike | list | tuple, upper: float | ArrayLike | list | tuple, grid: Grid
+    ) -> "Density":
+        """The uniform distribution on [lower, upper], in two dimensions on the box between these corners, exact in each
+        cell. `ValueError` unless the interval is increasing and inside the grid.
 
         >>> Density.uniform(0.0, 0.5, Grid(0.0, 1.0, 4)).values
         Array([2., 2., 0., 0.], dtype=float64)
         """
-        lower, upper = as_floating(lower, "lower"), as_floating(upper, "upper")
-        tolerance = 1e-9 * grid.length
-        require(
-            lambda: lower < upper and lower >= grid.lower - tolerance and upper <= grid.upper + tolerance,
-            lambda: (
-                f"need lower < upper inside the grid [{grid.lower}, {grid.upper}], got lower={lower}, upper={upper}"
-            ),
-            (lower, upper, grid),
-        )
-        return cls(grid, _uniform(lower, upper, grid))
+        return cls(grid, uniform_averages(lower, upper, grid))
 
     @classmethod
-    def dirac(cls, x: float | ArrayLike, grid: Grid) -> "Density":
-        """All mass at x: in the two cells whose centres surround it, shared so that the mean is x exactly.
+    def dirac(cls, x: float | ArrayLike | list | tuple, grid: Grid) -> "Density":
+        """All mass at x: in the cells whose centres surround it, two along each axis, shared so that the mean is x exactly.
 
         Within half a cell of an end all mass is in the last cell. Raises `ValueError` if x is outside the grid.
 
@@ -126,13 +128,12 @@ class Density(eqx.Module):
         >>> bool(abs(density.mean - 0.3) < 1e-12)
         True
         """
-        x = as_floating(x, "x")
-        require(
-            lambda: grid.lower <= x <= grid.upper,
-            lambda: f"x={x} is outside the grid [{grid.lower}, {grid.upper}]",
-            (x, grid),
-        )
-        return cls(grid, profile.dirac(x, grid))
+        return cls(grid, dirac_averages(x, grid))
+
+    @property
+    def dimension(self) -> int:
+        """d, that of the grid."""
+        return self.grid.dimension
 
     @property
     def mass(self) -> Float[Array, ""]:
@@ -140,30 +141,88 @@ class Density(eqx.Module):
         return jnp.sum(self.values) * self.grid.volume
 
     @property
-    def mean(self) -> Float[Array, ""]:
+    def mean(self) -> Float[Array, "*axes"]:
         """int x g dx / mass."""
         return self.moment(1) / self.mass
 
     @property
-    def variance(self) -> Float[Array, ""]:
-        """int (x - mean)^2 g dx / mass, never negative."""
-        return self.profile.moment(2, self.mean) / self.mass
+    def variance(self) -> Float[Array, "*axes_axes"]:
+        """int (x - mean)^2 g dx / mass, never negative; in two dimensions the covariance (2, 2), positive semidefinite."""
+        return self.profile.moment(2, self.mean) / self.mass if self.dimension == 1 else self.plane.covariance()
 
     @property
     def energy(self) -> Float[Array, ""]:
-        """m_2 = int x^2 g dx."""
-        return self.moment(2)
+        """m_2 = int |x|^2 g dx."""
+        return jnp.sum(self.moment(2))
 
-    def moment(self, k: int) -> Float[Array, ""]:
-        """m_k = int x^k g dx, exact on the parabolas. `ValueError` for a negative order."""
+    def moment(self, k: int) -> Float[Array, "*axes"]:
+        """m_k = int x^k g dx, by component in two dimensions, exact on the parabolas. `ValueError` for a negative
+        order."""
         if k < 0:
             raise ValueError(f"the order of a moment must not be negative, got {k}")
-        return self.profile.moment(k)
+        if self.dimension == 1:
+            return self.profile.moment(k)
+        lines = self.plane
+        return jnp.stack([lines.line(axis).moment(k) for axis in (0, 1)])
 
     @property
     def profile(self) -> Profile:
-        """The parabola in each cell."""
+        """The parabola in each cell of a density in one dimension."""
+        self._needs_line("profile")
         return profile.reconstruct(self.grid, self.values)
+
+    @property
+    def plane(self) -> Plane:
+        """The polynomial in each cell of a density in two dimensions."""
+        self._needs_plane("plane")
+        return plane.reconstruct(self.grid, self.values)
+
+    def _needs_line(self, name: str) -> None:
+        if self.dimension != 1:
+            raise ValueError(
+                f"{name} is for densities in one dimension: this one has two, take that of a component, density.marginal(0) "
+                "or density.marginal(1)"
+            )
+
+    def _needs_plane(self, name: str) -> None:
+        if self.dimension != 2:
+            raise ValueError(f"{name} is for densities in two dimensions, this one has {self.dimension}")
+
+    def marginal(self, axis: int) -> "Density":
+        """The distribution of the component `axis`, 0 for x and 1 for y, of a density in two dimensions; of the same mass.
+
+        >>> density = Density.gaussian((0.0, 2.0), (0.5, 1.0), Grid((-4.0, -6.0), (4.0, 10.0), (40, 80)))
+        >>> density.marginal(1).mean.round(6)
+        Array(2., dtype=float64)
+        """
+        self._needs_plane("marginal")
+        other = 1 - _axis(axis)
+        return Density(self.grid.axes[axis], jnp.sum(self.values, axis=other) * self.grid.width[other])
+
+    def conditional(self, axis: int, at: float | ArrayLike) -> "Density":
+        """The distribution of the other component where the component `axis`, 0 for x and 1 for y, equals `at`, of mass 1:
+        conditional(0, 1.5) is that of y given x = 1.5. For densities in two dimensions.
+
+        Raises `ValueError` for `at` outside the grid or where there is no mass; traced, it is NaN there.
+
+        >>> tilted = Density.gaussian((0.0, 0.0), [[1.0, 0.5], [0.5, 1.0]], Grid((-8.0, -8.0), (8.0, 8.0), 64))
+        >>> tilted.conditional(0, 2.0).mean.round(3)
+        Array(1., dtype=float64)
+        """
+        self._needs_plane("conditional")
+        line, other = self.grid.axes[_axis(axis)], self.grid.axes[1 - axis]
+        point = as_point(at, "at", line)
+        inside = (point >= line.lower) & (point <= line.upper)
+        name = "xy"[axis]
+        require(
+            lambda: inside,
+            lambda: f"{name}={point} is outside the grid [{line.lower}, {line.upper}] along axis {axis}",
+            inside,
+        )
+        values = jnp.maximum(self.plane.across(axis, point), 0)
+        mass = jnp.sum(values) * other.width
+        require(lambda: mass > 0, lambda: f"there is no mass at {name}={point}, and so no distribution there", mass)
+        return Density(other, jnp.where(inside, values / mass, jnp.full_like(values, jnp.nan)))
 
     def cdf(self, x: ArrayLike) -> Float[Array, "*shape"]:
         """The share of the mass at or below x, of any shape.
@@ -171,6 +230,7 @@ class Density(eqx.Module):
         >>> Density.uniform(0.0, 1.0, Grid(0.0, 1.0, 10)).cdf(0.25).round(6)
         Array(0.25, dtype=float64)
         """
+        self._needs_line("cdf")
         return self.profile.below(as_floating(x, "x")) / self.mass
 
     def quantile(self, q: ArrayLike) -> Float[Array, "*shape"]:
@@ -179,6 +239,7 @@ class Density(eqx.Module):
         >>> Density.gaussian(2.0, 1.0, Grid(-8.0, 12.0, 400)).quantile(0.5).round(6)
         Array(2., dtype=float64)
         """
+        self._needs_line("quantile")
         q = as_floating(q, "q")
         require(
             lambda: np.all((np.asarray(q) >= 0) & (np.asarray(q) <= 1)),
@@ -189,29 +250,35 @@ class Density(eqx.Module):
 
     def support(self, tail: float) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """An interval with all but the share `tail` of the mass."""
+        self._needs_line("support")
         return self.quantile(0.5 * tail), self.quantile(1 - 0.5 * tail)
 
-    def sample(self, key: PRNGKeyArray, n: int) -> Float[Array, " n"]:
-        """`n` independent samples.
+    def sample(self, key: PRNGKeyArray, n: int) -> Float[Array, "n *axes"]:
+        """`n` independent samples, (n, 2) in two dimensions, which move with the averages: derivatives pass through.
 
         >>> Density.uniform(0.0, 1.0, Grid(0.0, 1.0, 10)).sample(jax.random.key(0), 5).shape
         (5,)
         """
-        return self.quantile(jax.random.uniform(key, (n,), self.values.dtype))
+        shares = jax.random.uniform(key, (n, *self.grid.lower.shape), self.values.dtype)
+        return self.quantile(shares) if self.dimension == 1 else self.plane.quantile(shares)
 
     def on(self, grid: Grid) -> "Density":
-        """The same distribution on another grid: the mass of each new cell is that of the parabolas in it, so that mass
+        """The same distribution on another grid: the mass of each new cell is that of the polynomials in it, so that mass
         is conserved.
 
-        Raises `ValueError` if more than 1e-12 of the mass lies outside the new grid.
+        Raises `ValueError` if more than 1e-12 of the mass lies outside the new grid, and for a grid of another dimension.
 
         >>> density = Density.gaussian(0.0, 1.0, Grid(-8.0, 8.0, 100)).on(Grid(-9.0, 9.0, 333))
         >>> round(float(density.mass), 12)
         1.0
         """
-        below = self.profile.below(grid.faces)
-        inside = below[-1] - below[0]
-        rounding = max(1e-12, 8 * float(jnp.finfo(self.values.dtype).eps) * self.grid.cells**0.5)
+        if grid.dimension != self.dimension:
+            raise ValueError(
+                f"a density of dimension {self.dimension} cannot be on a grid of dimension {grid.dimension}"
+            )
+        masses = jnp.diff(self.profile.below(grid.faces)) if self.dimension == 1 else plane.masses(self.plane, grid)
+        inside = jnp.sum(masses)
+        rounding = max(1e-12, 8 * float(jnp.finfo(self.values.dtype).eps) * self.values.size**0.5)
         require(
             lambda: inside >= (1 - rounding) * self.mass,
             lambda: (
@@ -219,7 +286,7 @@ class Density(eqx.Module):
             ),
             (inside, self.mass),
         )
-        return Density(grid, jnp.maximum(jnp.diff(below), 0) / grid.width)
+        return Density(grid, jnp.maximum(masses, 0) / grid.volume)
 
 
 def _lowest(values: np.ndarray) -> int | tuple[int, ...]:
@@ -228,16 +295,7 @@ def _lowest(values: np.ndarray) -> int | tuple[int, ...]:
     return int(first) if values.ndim == 1 else tuple(int(i) for i in np.unravel_index(first, values.shape))
 
 
-# Each one program: call by call, every number of cells would compile a dozen.
-@jax.jit
-def _gaussian(mean: Float[Array, ""], std: Float[Array, ""], grid: Grid) -> Float[Array, " cells"]:
-    z = (grid.faces - mean) / std
-    # On the right of the mean by the upper tail, where 1 - (almost 1) has no digits left.
-    mass = jnp.where(z[:-1] > 0, ndtr(-z[:-1]) - ndtr(-z[1:]), ndtr(z[1:]) - ndtr(z[:-1]))
-    return mass / grid.width
-
-
-@jax.jit
-def _uniform(lower: Float[Array, ""], upper: Float[Array, ""], grid: Grid) -> Float[Array, " cells"]:
-    faces = jnp.clip(grid.faces, lower, upper)
-    return (faces[1:] - faces[:-1]) / (upper - lower) / grid.width
+def _axis(axis: int) -> int:
+    if isinstance(axis, bool) or axis not in (0, 1):
+        raise ValueError(f"the axis is 0 for x or 1 for y, got {axis!r}")
+    return axis

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from .grid import Grid
 from .reconstruction import CWENO3, ghosts, threshold, unit
@@ -40,117 +40,120 @@ class Profile(NamedTuple):
 
     def masses(self, edges: Float[Array, " k"]) -> Float[Array, "cells k"]:
         """The mass of each cell from its left end to the places `edges` in [-1/2, 1/2] across it."""
-        return self.grid.width * jax.vmap(_integral, (None, None, None, 0), 1)(
+        return self.grid.width * jax.vmap(integral, (None, None, None, 0), 1)(
             self.average, self.slope, self.curvature, edges
         )
 
-    def _place(self, x: Float[Array, "*shape"]) -> tuple[Array, Array]:
-        """The cell that holds x and the place s across it, both clipped to the grid."""
-        place = (x - self.grid.lower) / self.grid.width
-        cell = jnp.clip(jnp.floor(place).astype(int), 0, self.grid.cells - 1)
-        return cell, jnp.clip(place - cell.astype(x.dtype) - 0.5, -0.5, 0.5)
-
     def height(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """P(x), 0 outside the grid."""
-        cell, s = self._place(x)
+        cell, s = place(self.grid, x)
         value = self.average[cell] + s * self.slope[cell] + (s**2 - 1 / 12) * self.curvature[cell]
         return jnp.where((x >= self.grid.lower) & (x <= self.grid.upper), value, jnp.zeros_like(value))
 
     @jax.jit
     def below(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """int_{-inf}^x P."""
-        cell, s = self._place(x)
+        cell, s = place(self.grid, x)
         start = jnp.concatenate([jnp.zeros(1, x.dtype), jnp.cumsum(self.average)])[cell]
-        return self.grid.width * (start + _integral(self.average[cell], self.slope[cell], self.curvature[cell], s))
+        return self.grid.width * (start + integral(self.average[cell], self.slope[cell], self.curvature[cell], s))
 
     @jax.jit
     def quantile(self, q: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """The x below which the share q of the mass lies."""
+        cell, s = self.quantile_place(q)
+        return self.grid.lower + (cell.astype(q.dtype) + 0.5 + s) * self.grid.width
+
+    def quantile_place(self, q: Float[Array, "*shape"]) -> tuple[Array, Array]:
+        """The cell of the x below which the share q of the mass lies, and the place s across it."""
         cumulative = jnp.concatenate([jnp.zeros(1, q.dtype), jnp.cumsum(self.average)])
         target = q * cumulative[-1]
         cell = jnp.clip(
             jnp.searchsorted(cumulative, jax.lax.stop_gradient(target), side="left") - 1, 0, self.grid.cells - 1
         )
-        average, slope, curvature = self.average[cell], self.slope[cell], self.curvature[cell]
         rest = target - cumulative[cell]
+        return cell, place_of_mass(self.average[cell], self.slope[cell], self.curvature[cell], rest, target > 0)
 
-        def halve(_: Any, ends: tuple[Array, Array]) -> tuple[Array, Array]:
-            low, high = ends
-            middle = 0.5 * (low + high)
-            left = _integral(average, slope, curvature, middle) < rest
-            return jnp.where(left, middle, low), jnp.where(left, high, middle)
 
-        # P is not negative, so its integral is monotone: bisection cannot fail, and one Newton step after it carries
-        # the derivative.
-        ends = jax.lax.stop_gradient(
-            jax.lax.fori_loop(0, jnp.finfo(q.dtype).nmant + 2, halve, (jnp.full_like(q, -0.5), jnp.full_like(q, 0.5)))
-        )
-        s = jnp.where(target > 0, ends[1], ends[0])
-        height = jax.lax.stop_gradient(average + s * slope + (s**2 - 1 / 12) * curvature)
-        error = _integral(average, slope, curvature, s) - rest
-        s = s - jnp.where(
-            height > 0, error / jnp.where(height > 0, height, jnp.ones_like(height)), jnp.zeros_like(error)
-        )
-        return self.grid.lower + (cell.astype(q.dtype) + 0.5 + jnp.clip(s, -0.5, 0.5)) * self.grid.width
+def place(grid: Grid, x: Float[Array, "*shape"]) -> tuple[Array, Array]:
+    """The cell that holds x and the place s across it, both clipped to the grid."""
+    along = (x - grid.lower) / grid.width
+    cell = jnp.clip(jnp.floor(along).astype(int), 0, grid.cells - 1)
+    return cell, jnp.clip(along - cell.astype(x.dtype) - 0.5, -0.5, 0.5)
+
+
+def place_of_mass(
+    average: Float[Array, "*n"],
+    slope: Float[Array, "*n"],
+    curvature: Float[Array, "*n"],
+    mass: Float[Array, "*n"],
+    last: Bool[Array, "*n"],
+) -> Float[Array, "*n"]:
+    """The s up to which the integral of P is `mass`: where there are several, in a part without mass, the last of those that
+    bisection cannot tell apart, or the first."""
+
+    def halve(_: Any, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = ends
+        middle = 0.5 * (low + high)
+        left = integral(average, slope, curvature, middle) < mass
+        return jnp.where(left, middle, low), jnp.where(left, high, middle)
+
+    # P is not negative, so its integral is monotone: bisection cannot fail, and one Newton step after it carries the
+    # derivative.
+    start = jnp.full_like(mass, -0.5), jnp.full_like(mass, 0.5)
+    ends = jax.lax.stop_gradient(jax.lax.fori_loop(0, jnp.finfo(mass.dtype).nmant + 2, halve, start))
+    s = jnp.where(last, ends[1], ends[0])
+    height = jax.lax.stop_gradient(average + s * slope + (s**2 - 1 / 12) * curvature)
+    error = integral(average, slope, curvature, s) - mass
+    step = jnp.where(height > 0, error / jnp.where(height > 0, height, jnp.ones_like(height)), jnp.zeros_like(error))
+    return jnp.clip(s - step, -0.5, 0.5)
 
 
 @jax.jit
 def reconstruct(grid: Grid, averages: Float[Array, " cells"]) -> Profile:
     """The solver's own third-order reconstruction, drawn towards the average where it would go below zero."""
     scale = unit(jnp.sum(averages) * grid.width, grid.length)
+    u, (slope, curvature) = averages / scale, shapes(averages, scale)
+    share = scale * positive_share(u, minimum(u, slope, curvature))
+    return Profile(grid, averages, share * slope, share * curvature)
+
+
+def shapes(averages: Float[Array, " cells"], scale: Float[Array, ""]) -> tuple[Array, Array]:
+    """Slope and curvature of the third-order reconstruction in each cell of a line, in the unit `scale`."""
+    difference = differences(averages) / scale
+    return CWENO3()(difference[:-1], difference[1:], threshold(averages.size))
+
+
+def differences(averages: Float[Array, " cells"]) -> Float[Array, " faces"]:
+    """Those across each face, with a ghost at either end."""
     before, after = ghosts(averages)
-    u = averages / scale
-    difference = jnp.diff(jnp.concatenate([before[None], averages, after[None]])) / scale
-    slope, curvature = CWENO3()(difference[:-1], difference[1:], threshold(grid.cells))
-    lowest = _minimum(u, slope, curvature)
+    return jnp.diff(jnp.concatenate([before[None], averages, after[None]]))
+
+
+def positive_share(average: Float[Array, "*cells"], lowest: Float[Array, "*cells"]) -> Float[Array, "*cells"]:
+    """How much is left of what a polynomial has beyond its average, so that it does not go below zero, from its lowest
+    value; both in the unit of the reconstruction."""
     sinks = lowest < 0
     # Cells too empty to have a shape are flat: dividing by what is in them would overflow in float32.
-    shaped = sinks & (u > jnp.finfo(u.dtype).eps ** 2)
-    share = jnp.where(shaped, u, jnp.zeros_like(u)) / jnp.where(shaped, u - lowest, jnp.ones_like(u))
-    share = jnp.where(sinks, share, jnp.ones_like(u))
-    return Profile(grid, averages, scale * share * slope, scale * share * curvature)
+    shaped = sinks & (average > jnp.finfo(average.dtype).eps ** 2)
+    share = jnp.where(shaped, average, jnp.zeros_like(average))
+    share = share / jnp.where(shaped, average - lowest, jnp.ones_like(average))
+    return jnp.where(sinks, share, jnp.ones_like(average))
 
 
 @jax.jit
 def optimal(grid: Grid, averages: Float[Array, " cells"]) -> Profile:
     """The parabola through the averages of each cell and its neighbours: linear in the averages, which may have any
     sign, and not kept from going below zero."""
-    before, after = ghosts(averages)
-    steps = jnp.diff(jnp.concatenate([before[None], averages, after[None]]))
+    steps = differences(averages)
     return Profile(grid, averages, 0.5 * (steps[:-1] + steps[1:]), 0.5 * (steps[1:] - steps[:-1]))
 
 
-@jax.jit
-def dirac(x: Float[Array, ""], grid: Grid) -> Float[Array, " cells"]:
-    """Averages of mass 1 in the two cells around x whose parabolas have the mean x."""
-    place = (x - grid.lower) / grid.width - 0.5
-    left = jnp.clip(jnp.floor(place).astype(int), 0, grid.cells - 2)
-
-    def averages(share: Array) -> Array:
-        empty = jnp.zeros(grid.shape, x.dtype)
-        return empty.at[left].set(1 - share).at[left + 1].set(share) / grid.width
-
-    def excess(share: Array) -> Array:
-        return (reconstruct(grid, averages(share)).moment(1) - x) / grid.width
-
-    def halve(_: Any, ends: tuple[Array, Array]) -> tuple[Array, Array]:
-        middle = 0.5 * (ends[0] + ends[1])
-        below = excess(middle) < 0
-        return jnp.where(below, middle, ends[0]), jnp.where(below, ends[1], middle)
-
-    # The parabolas lean towards each other, so that the share is not quite linear in x.
-    start = (jnp.zeros_like(x), jnp.ones_like(x))
-    share = jax.lax.stop_gradient(jax.lax.fori_loop(0, jnp.finfo(x.dtype).nmant + 2, halve, start)[1])
-    slope = jax.lax.stop_gradient(jax.grad(excess)(share))
-    return averages(jnp.clip(share - excess(share) / slope, 0, 1))
-
-
-def _integral(average: Array, slope: Array, curvature: Array, s: Array) -> Array:
+def integral(average: Array, slope: Array, curvature: Array, s: Array) -> Array:
     """int_{-1/2}^s P."""
     return average * (s + 0.5) + 0.5 * slope * (s**2 - 0.25) + curvature * (s**3 - 0.25 * s) / 3
 
 
-def _minimum(average: Array, slope: Array, curvature: Array) -> Array:
+def minimum(average: Array, slope: Array, curvature: Array) -> Array:
     """The smallest value of P in the cell: at an end, or at the vertex where that is inside."""
     end = average - 0.5 * jnp.abs(slope) + curvature / 6
     # A curvature that is next to nothing has no vertex: its square underflows in float32.
