@@ -67,8 +67,8 @@ class Ensemble(eqx.Module):
         """The smallest and the largest sample: no share `tail` of few samples may be left out."""
         return jnp.min(self.samples), jnp.max(self.samples)
 
-    def to_density(self, grid: Grid, bandwidth: float | ArrayLike | None = None) -> Density:
-        """The kernel density estimate of `Density.from_samples`; one-dimensional samples only.
+    def to_density(self, grid: Grid, bandwidth: float | ArrayLike | list | tuple | None = None) -> Density:
+        """The kernel density estimate of `Density.from_samples`, in one dimension or two.
 
         >>> round(float(Ensemble([0.2, 0.4, 0.9]).to_density(Grid(0.0, 1.0, 10)).mass), 12)
         1.0

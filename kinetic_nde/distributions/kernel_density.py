@@ -10,6 +10,7 @@ from jax.scipy.special import ndtr
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from .._values import as_floating, cast, common_float, known, require
+from .averages import as_point
 from .grid import Grid
 
 # Samples are taken in chunks: what is made of them stays in the cache, which is ten times faster for many samples.
@@ -21,11 +22,11 @@ _ORDER = 8
 _NARROW = 0.125
 
 
-def silverman(samples: Float[Array, " m"]) -> Float[Array, ""]:
-    """Silverman's bandwidth 0.9 min(std, IQR / 1.34) M^(-1/5); the standard deviation alone where half of the samples
-    are equal.
+def silverman(samples: Float[Array, " m"], dimension: int = 1, along: str = "") -> Float[Array, ""]:
+    """Silverman's bandwidth 0.9 min(std, IQR / 1.34) M^(-1/5), and min(std, IQR / 1.34) M^(-1/6) for one component in two
+    dimensions; the standard deviation alone where half of the samples are equal.
 
-    Raises `ValueError` if all samples are equal.
+    Raises `ValueError` if all samples are equal, with `along` to say of which component.
 
     >>> silverman(jnp.linspace(0.0, 1.0, 100)).round(4)
     Array(0.1045, dtype=float64)
@@ -33,14 +34,14 @@ def silverman(samples: Float[Array, " m"]) -> Float[Array, ""]:
     require(
         lambda: np.max(np.asarray(samples)) > np.min(np.asarray(samples)),
         lambda: (
-            f"all samples equal {np.asarray(samples)[0]}: there is no scale for a bandwidth, give one (0 for the histogram)"
+            f"all samples equal {np.asarray(samples)[0]}{along}: there is no scale for a bandwidth, give one (0 for the histogram)"
         ),
         samples,
     )
     std = jnp.std(samples)
     low, high = _quartiles(samples)
     spread = jnp.where(high > low, jnp.minimum(std, (high - low) / 1.34), std)
-    return 0.9 * spread * samples.shape[0] ** -0.2
+    return (0.9 if dimension == 1 else 1.0) * spread * samples.shape[0] ** (-1 / (4 + dimension))
 
 
 def _quartiles(samples: Array) -> Array:
@@ -51,24 +52,11 @@ def _quartiles(samples: Array) -> Array:
 
 
 def kernel_density(
-    samples: ArrayLike | list, grid: Grid, bandwidth: float | ArrayLike | None
+    samples: ArrayLike | list, grid: Grid, bandwidth: float | ArrayLike | list | tuple | None
 ) -> Float[Array, " cells"]:
-    """The averages behind `Density.from_samples`."""
-    samples = as_floating(samples, "samples")
-    if samples.ndim != 1 or samples.size == 0:
-        raise ValueError(
-            f"a density in one dimension needs samples of shape (M,) with M >= 1, got shape {samples.shape}"
-        )
-    require(lambda: np.all(np.isfinite(samples)), lambda: "samples must be finite", samples)
-    tolerance = 1e-9 * grid.length
-    # By NumPy, for which no new number of samples is a new program to compile.
-    ends = lambda: (np.min(np.asarray(samples)), np.max(np.asarray(samples)))
-    require(
-        lambda: ends()[0] >= grid.lower - tolerance and ends()[1] <= grid.upper + tolerance,
-        lambda: f"samples from {ends()[0]} to {ends()[1]} do not fit on the grid [{grid.lower}, {grid.upper}]",
-        (samples, grid),
-    )
-    width = silverman(samples) if bandwidth is None else as_floating(bandwidth, "bandwidth")
+    """The averages behind `Density.from_samples` in one dimension."""
+    samples, tolerance = checked(samples, grid)
+    width = silverman(samples) if bandwidth is None else as_point(bandwidth, "a bandwidth", grid)
     require(
         lambda: width >= 0 and np.isfinite(width),
         lambda: f"a bandwidth must be finite and not negative, got {width}",
@@ -77,20 +65,52 @@ def kernel_density(
     is_histogram = bandwidth is not None and known(width) and float(width) == 0
     # Faces are computed out here: a compiler may round them otherwise, and a sample at a face is a common thing.
     mass = _histogram(samples, grid, grid.faces) if is_histogram else _smooth(samples, grid, width)
-    return _averages(mass, samples, grid, tolerance)
+    return averages(mass, samples, grid, tolerance)
 
 
-def _summed(
-    samples: Array, start: Array, add: Callable[[Array, Float[Array, " n"], Bool[Array, " n"]], Array]
+def checked(samples: ArrayLike | list, grid: Grid) -> tuple[Float[Array, "m *axes"], Float[Array, "*axes"]]:
+    """Samples that can be on the grid, and how far outside they may be, or a `ValueError`."""
+    samples = as_floating(samples, "samples")
+    if samples.shape[1:] != grid.lower.shape or samples.ndim == 0 or samples.size == 0:
+        names = ("one dimension", "(M,)") if grid.dimension == 1 else ("two dimensions", "(M, 2)")
+        raise ValueError(
+            f"a density in {names[0]} needs samples of shape {names[1]} with M >= 1, got shape {samples.shape}"
+        )
+    require(lambda: np.all(np.isfinite(samples)), lambda: "samples must be finite", samples)
+    tolerance = 1e-9 * grid.length
+    # By NumPy, for which no new number of samples is a new program to compile.
+    ends = lambda: (np.min(np.asarray(samples), axis=0), np.max(np.asarray(samples), axis=0))
+    require(
+        lambda: np.all((ends()[0] >= grid.lower - tolerance) & (ends()[1] <= grid.upper + tolerance)),
+        lambda: f"samples from {ends()[0]} to {ends()[1]} do not fit on the grid [{grid.lower}, {grid.upper}]",
+        (samples, grid),
+    )
+    return samples, tolerance
+
+
+def summed(
+    samples: Float[Array, "m *axes"],
+    start: Array,
+    add: Callable[[Array, Array, Bool[Array, " n"]], Array],
+    chunk: int = _CHUNK,
 ) -> Array:
     """What `add(total, samples, counts)` has made of `start` after all chunks; a sample does not count if it fills up
     the last one."""
-    chunks = -(-samples.size // _CHUNK)
-    size = -(-samples.size // chunks)
-    padded = jnp.concatenate([samples, jnp.broadcast_to(samples[0], (chunks * size - samples.size,))])
-    counts = jnp.arange(chunks * size) < samples.size
-    parts = padded.reshape(chunks, size), counts.reshape(chunks, size)
+    count = samples.shape[0]
+    chunks = -(-count // chunk)
+    size = -(-count // chunks)
+    padded = jnp.concatenate([samples, jnp.broadcast_to(samples[:1], (chunks * size - count, *samples.shape[1:]))])
+    counts = jnp.arange(chunks * size) < count
+    parts = padded.reshape(chunks, size, *samples.shape[1:]), counts.reshape(chunks, size)
     return jax.lax.scan(lambda total, part: (add(total, *part), None), start, parts)[0]
+
+
+def cell_of(samples: Float[Array, " n"], grid: Grid, faces: Float[Array, " faces"]) -> Int[Array, " n"]:
+    """The cell of each sample: what is at a face belongs to the one on its right."""
+    cell, _ = _place(samples, grid)
+    # Nor may rounding of the place decide.
+    cell += (samples >= faces[cell + 1]).astype(cell.dtype) - (samples < faces[cell]).astype(cell.dtype)
+    return jnp.clip(cell, 0, grid.cells - 1)
 
 
 def _place(samples: Array, grid: Grid, bins: int = 1) -> tuple[Int[Array, " n"], Float[Array, " n"]]:
@@ -103,12 +123,9 @@ def _place(samples: Array, grid: Grid, bins: int = 1) -> tuple[Int[Array, " n"],
 @jax.jit
 def _histogram(samples: Array, grid: Grid, faces: Array) -> Array:
     def add(total: Array, samples: Array, counts: Array) -> Array:
-        cell, _ = _place(samples, grid)
-        # Nor may rounding of the place decide: what is at a face belongs to the cell on its right.
-        cell += (samples >= faces[cell + 1]).astype(cell.dtype) - (samples < faces[cell]).astype(cell.dtype)
-        return total.at[jnp.clip(cell, 0, grid.cells - 1)].add(counts.astype(total.dtype))
+        return total.at[cell_of(samples, grid, faces)].add(counts.astype(total.dtype))
 
-    return _summed(samples, jnp.zeros(grid.shape, jnp.int32), add).astype(samples.dtype) / samples.size
+    return summed(samples, jnp.zeros(grid.shape, jnp.int32), add).astype(samples.dtype) / samples.size
 
 
 @jax.jit
@@ -121,11 +138,12 @@ def _smooth(samples: Array, grid: Grid, width: Array) -> Array:
 
 
 @jax.jit
-def _averages(mass: Array, samples: Array, grid: Grid, tolerance: Array) -> Array:
+def averages(mass: Array, samples: Array, grid: Grid, tolerance: Array) -> Array:
     """Those of the mass in each cell: NaN if a sample is not on the grid, which is not known before where samples are
     traced."""
-    inside = (jnp.min(samples) >= grid.lower - tolerance) & (jnp.max(samples) <= grid.upper + tolerance)
-    return jnp.where(inside, mass, jnp.full_like(mass, jnp.nan)) / grid.width
+    low, high = jnp.min(samples, axis=0), jnp.max(samples, axis=0)
+    inside = jnp.all((low >= grid.lower - tolerance) & (high <= grid.upper + tolerance))
+    return jnp.where(inside, mass, jnp.full_like(mass, jnp.nan)) / grid.volume
 
 
 def _by_samples(samples: Array, grid: Grid, width: Array) -> Array:
@@ -141,7 +159,7 @@ def _by_samples(samples: Array, grid: Grid, width: Array) -> Array:
             total = total.at[jnp.clip(to, 0, grid.cells - 1)].add(jnp.where(counts, mass, 0))
         return total
 
-    return _summed(samples, jnp.zeros(grid.shape, samples.dtype), add)
+    return summed(samples, jnp.zeros(grid.shape, samples.dtype), add)
 
 
 def _by_bins(samples: Array, grid: Grid, width: Array) -> Array:
@@ -164,7 +182,7 @@ def _by_bins(samples: Array, grid: Grid, width: Array) -> Array:
             power = power * (place - 0.5)
         return jnp.stack(rows)
 
-    sums = _summed(samples, powers, add).reshape(_ORDER, cells, _BINS)
+    sums = summed(samples, powers, add).reshape(_ORDER, cells, _BINS)
     # From cell to cell the mass can move by 2 cells - 1 at most: into the mirror images of the grid on both sides.
     kernel = _kernel(grid, jnp.maximum(width, _NARROW * grid.width))
     size = 4 * cells

@@ -10,10 +10,13 @@ from .._values import common_float
 from . import profile
 from .density import Density
 from .ensemble import Ensemble
+from .points import Points
 
 # Places across a cell between which the distribution function of a density is taken as linear: the error is that of
 # cells 8 times finer.
 _PARTS = 8
+
+_Kind = Density | Ensemble | Points
 
 
 @functools.partial(jax.jit, static_argnums=2)
@@ -25,7 +28,7 @@ def distance(p: Density | Ensemble, q: Density | Ensemble, order: float) -> Floa
     return unit * root(jnp.sum(lengths * _mean_power(starts / unit, ends / unit, order)), order)
 
 
-def cost(p: Density | Ensemble, q: Density | Ensemble, order: float, unit: Float[Array, ""]) -> Float[Array, ""]:
+def cost(p: _Kind, q: _Kind, order: float, unit: Float[Array, ""]) -> Float[Array, ""]:
     """(W_p / unit)^p, with a unit for the differences of x."""
     lengths, starts, ends = _differences(p, q)
     return jnp.sum(lengths * _mean_power(starts / unit, ends / unit, order))
@@ -36,7 +39,7 @@ def nonzero(size: Float[Array, ""]) -> Float[Array, ""]:
     return jax.lax.stop_gradient(jnp.where(size == 0, jnp.ones_like(size), size))
 
 
-def _differences(p: Density | Ensemble, q: Density | Ensemble) -> tuple[Array, Array, Array]:
+def _differences(p: _Kind, q: _Kind) -> tuple[Array, Array, Array]:
     """The merged pieces of the two quantile functions: how long they are, and the difference at both ends of each."""
     dtype = common_float(p, q)
     first, second = _pieces(p, dtype), _pieces(q, dtype)
@@ -55,12 +58,18 @@ def root(power: Float[Array, ""], order: float) -> Float[Array, ""]:
     return jnp.where(positive, jnp.where(positive, power, jnp.ones_like(power)) ** (1 / order), jnp.zeros_like(power))
 
 
-def _pieces(p: Density | Ensemble, dtype: jnp.dtype) -> tuple[Array, Array, Array]:
+def _pieces(p: _Kind, dtype: jnp.dtype) -> tuple[Array, Array, Array]:
     """The quantile function as linear pieces: knots s (k + 1,), and its values (k,) at the left and at the right end of
     each piece."""
     if isinstance(p, Ensemble):
         x = jnp.sort(p.samples.reshape(-1)).astype(dtype)
         return jnp.arange(x.size + 1, dtype=dtype) / x.size, x, x
+    if isinstance(p, Points):
+        # Sorted together, which is several times faster than by a permutation.
+        x, weight = jax.lax.sort((p.x.astype(dtype), p.weight.astype(dtype)), num_keys=1)
+        below = jnp.cumsum(weight)
+        # By rounding the sum may end elsewhere than at 1.
+        return jnp.concatenate([jnp.zeros(1, dtype), (below / below[-1]).at[-1].set(1.0)]), x, x
     places = jnp.arange(1, _PARTS + 1, dtype=dtype) / _PARTS
     parts = p.profile
     cumulative = jnp.cumsum(p.values)

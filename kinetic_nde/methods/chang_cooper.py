@@ -17,7 +17,7 @@ from ..network import field as fields
 from . import progress
 from .finite_volume.boundary import extend
 from .finite_volume.scheme import check_density, package
-from .method import AbstractMethod, Integrated, Options, Times, check_velocity, spans, with_field
+from .method import AbstractMethod, Integrated, Options, Times, check_line, check_velocity, spans, with_field
 from .rates import Rates, rates, step_implicitly
 from .tolerances import as_tolerance
 
@@ -65,6 +65,7 @@ class ChangCooper(AbstractMethod):
     )
 
     def check(self, equation: AbstractBalanceLaw, initial: Density) -> None:
+        check_line(self, initial)
         check_density(equation, initial)
 
     def integrate(self, equation: AbstractBalanceLaw, initial: Density, times: Times, options: Options) -> Integrated:

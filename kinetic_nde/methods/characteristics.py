@@ -12,7 +12,7 @@ from ..equations.balance_law import AbstractBalanceLaw
 from .backward import carried_back
 from .bounded import BackwardsAtEnds, Bounded
 from .finite_volume.scheme import check_density
-from .method import AbstractMethod, Integrated, Options, Times, check_velocity, save_times, with_field
+from .method import AbstractMethod, Integrated, Options, Times, check_line, check_velocity, save_times, with_field
 from .result import Result, first_failure
 from .tolerances import as_solver, as_tolerance, controller
 
@@ -49,6 +49,7 @@ class Characteristics(AbstractMethod):
     atol: Float[Array, ""] = eqx.field(converter=as_tolerance("atol"), default=1e-12)
 
     def check(self, equation: AbstractBalanceLaw, initial: Density) -> None:
+        check_line(self, initial)
         check_density(equation, initial)
 
     def integrate(self, equation: AbstractBalanceLaw, initial: Density, times: Times, options: Options) -> Integrated:

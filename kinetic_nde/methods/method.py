@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from ..adjoints.adjoint import AbstractAdjoint
+from ..distributions.density import Density
 from ..equations.equation import AbstractEquation
 from ..network.field import breakpoints
 from .result import Result
@@ -55,6 +56,15 @@ class AbstractMethod(eqx.Module):
     @abc.abstractmethod
     def integrate(self, equation: Any, initial: Any, times: Times, options: Options) -> Integrated:
         """The solve itself: traced, for one problem, written so that `vmap` works over it."""
+
+
+def check_line(method: AbstractMethod, initial: Density) -> None:
+    """Raises `ValueError` for a density in more than one dimension."""
+    if initial.dimension != 1:
+        raise ValueError(
+            f"kn.{type(method).__name__} is for one dimension, the density has {initial.dimension}: kn.FiniteVolume moves "
+            "densities in two"
+        )
 
 
 def check_velocity(field: Any, point: Float[Array, "*d"]) -> None:

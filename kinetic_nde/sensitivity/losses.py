@@ -1,7 +1,9 @@
 """How far a distribution is from the one that is wanted: integrals of both at the same x, and moments."""
 
 import abc
+import math
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import equinox as eqx
@@ -13,6 +15,8 @@ from jaxtyping import Array, Float
 from .._values import as_count, cast, common_float, require
 from ..distributions.density import Density
 from ..distributions.ensemble import Ensemble
+from ..distributions.grid import Grid
+from ..distributions.plane import Plane
 from ..distributions.profile import Profile, gauss
 
 # What is added to both densities of a Kullback-Leibler divergence, in units of mass / length of the grid.
@@ -34,7 +38,7 @@ class AbstractLoss(eqx.Module):
         """D(g)."""
 
     @abc.abstractmethod
-    def first_variation(self, density: Density) -> Float[Array, " cells"]:
+    def first_variation(self, density: Density) -> Float[Array, "*cells"]:
         """The cell averages of lambda = delta D / delta g, dD = int lambda dg: what the adjoint equation starts from.
 
         The gradient with respect to the averages of g is not dx times these, but dx (1 - d2 / 12) lambda to third
@@ -43,7 +47,7 @@ class AbstractLoss(eqx.Module):
 
 
 class L2Loss(AbstractLoss):
-    """D = 1/2 int |g - h|^2 dx, exact on the parabolas of both; lambda = g - h. Eq. (17).
+    """D = 1/2 int |g - h|^2 dx, exact on the polynomials of both; lambda = g - h. Eq. (17).
 
     Blind to distance: where g and h do not overlap, moving g does not change it.
 
@@ -60,9 +64,10 @@ class L2Loss(AbstractLoss):
         self.target = needs_density(self, target)
 
     def __call__(self, distribution: Density | Ensemble) -> Float[Array, ""]:
-        return _half_square(difference(*densities(self, distribution)))
+        g, h = densities(self, distribution)
+        return _half_square(difference(g, h)) if g.dimension == 1 else _half_square_of_plane(g.plane, h.plane)
 
-    def first_variation(self, density: Density) -> Float[Array, " cells"]:
+    def first_variation(self, density: Density) -> Float[Array, "*cells"]:
         g, h = densities(self, density)
         return g.values - h.values
 
@@ -72,7 +77,7 @@ class KullbackLeiblerLoss(AbstractLoss):
     lambda = -h / g, up to a constant.
 
     A floor f = 1e-16 mass(h) / (length of the grid) is added to h and to g: finite for every g, still never negative
-    and 0 for g = h. Three Gauss points per cell. A loss for g that covers h: where g vanishes and h does not, lambda is
+    and 0 for g = h. Three Gauss points per cell along each axis. A loss for g that covers h: where g vanishes and h does not, lambda is
     -h / f, the slope of the floor, which says nothing of where g is and is too steep for any optimiser. Start from
     `WassersteinLoss`, `CramerLoss` or `SmoothedL2Loss` then. Where h reaches into the tails of g lambda varies by orders of
     magnitude from cell to cell, which `TransportAdjoint` cannot follow: retrain with `CheckpointAdjoint()`.
@@ -90,14 +95,14 @@ class KullbackLeiblerLoss(AbstractLoss):
 
     def __call__(self, distribution: Density | Ensemble) -> Float[Array, ""]:
         g, h = densities(self, distribution)
-        return g.grid.width * jnp.sum(_cell_means(lambda g, h: h * (jnp.log(h) - jnp.log(g)), g, h))
+        return g.grid.volume * jnp.sum(_cell_means(lambda g, h: h * (jnp.log(h) - jnp.log(g)), g, h))
 
-    def first_variation(self, density: Density) -> Float[Array, " cells"]:
+    def first_variation(self, density: Density) -> Float[Array, "*cells"]:
         return _cell_means(lambda g, h: -h / g, *densities(self, density))
 
 
 class MomentLoss(AbstractLoss):
-    """D = 1/2 sum_k |m_k(g) - m_k(h)|^2 over the `orders` k >= 0; lambda = sum_k (m_k(g) - m_k(h)) x^k.
+    """D = 1/2 sum_k |m_k(g) - m_k(h)|^2 over the `orders` k >= 0; lambda = sum_k (m_k(g) - m_k(h)) . x^k, by component.
 
     Between densities and ensembles, of the same dimension. Moments of different order have different units, and so
     their shares in D depend on the unit of x. Of a density narrower than a cell the moments are those of the parabolas,
@@ -124,18 +129,23 @@ class MomentLoss(AbstractLoss):
 
     def _differences(self, distribution: Density | Ensemble) -> tuple[Any, list[Array]]:
         g, h = compared(self, needs_distribution(self, distribution))
-        if getattr(g, "dimension", 1) != getattr(h, "dimension", 1):
+        if g.dimension != h.dimension:
             raise ValueError("the moments of a MomentLoss are of distributions of one dimension: one has others")
         return g, [jnp.ravel(g.moment(k)) - jnp.ravel(h.moment(k)) for k in self.orders]
 
     def __call__(self, distribution: Density | Ensemble) -> Float[Array, ""]:
         return 0.5 * jnp.sum(jnp.stack(self._differences(distribution)[1]) ** 2)
 
-    def first_variation(self, density: Density) -> Float[Array, " cells"]:
+    def first_variation(self, density: Density) -> Float[Array, "*cells"]:
         g, differences = self._differences(needs_density(self, density))
+        along = [self._powers(line, [d[axis] for d in differences]) for axis, line in enumerate(g.grid.axes)]
+        return along[0] if g.dimension == 1 else along[0][:, None] + along[1][None, :]
+
+    def _powers(self, line: Grid, factors: list[Array]) -> Float[Array, " cells"]:
+        """The averages of sum_k factor_k x^k over the cells of one axis."""
         nodes, weights = gauss(max(self.orders) // 2 + 1)
-        places = [(g.grid.centers + s * g.grid.width, w) for s, w in zip(nodes, weights, strict=True)]
-        terms = [w * d * x**k for k, d in zip(self.orders, differences, strict=True) for x, w in places]
+        places = [(line.centers + s * line.width, w) for s, w in zip(nodes, weights, strict=True)]
+        terms = [w * d * x**k for k, d in zip(self.orders, factors, strict=True) for x, w in places]
         return jnp.sum(jnp.stack(terms), axis=0)
 
 
@@ -171,7 +181,7 @@ def compared(loss: AbstractLoss, given: Any) -> tuple[Any, Any]:
     if isinstance(given, Density):
         if given.values.shape != given.grid.shape:
             raise ValueError(
-                f"{name}: got averages of shape {given.values.shape} on {given.grid.cells} cells; jax.vmap(loss) maps "
+                f"{name}: got averages of shape {given.values.shape} on {_cells(given)} cells; jax.vmap(loss) maps "
                 "it over a stack of densities"
             )
         if isinstance(target, Density):
@@ -191,12 +201,15 @@ def compared(loss: AbstractLoss, given: Any) -> tuple[Any, Any]:
 def _require_same_grid(name: str, given: Density, target: Density, rounding: float) -> None:
     g, h = given.grid, target.grid
     transfer = "move it there by density.on(loss.target.grid)"
-    if g.cells != h.cells:
-        raise ValueError(f"{name}: the density has {g.cells} cells and the target {h.cells}; {transfer}")
+    if g.dimension != h.dimension:
+        raise ValueError(f"{name}: the density has dimension {g.dimension} and the target {h.dimension}")
+    if g.shape != h.shape:
+        raise ValueError(f"{name}: the density has {_cells(given)} cells and the target {_cells(target)}; {transfer}")
 
     def close() -> bool:
-        ends = np.array([[grid.lower, grid.upper] for grid in (g, h)], float)
-        tolerance = max(1e-9 * float(h.length), 4 * rounding * np.max(np.abs(ends)))
+        # By grid, end and axis.
+        ends = np.array([[grid.lower, grid.upper] for grid in (g, h)], float).reshape(2, 2, -1)
+        tolerance = np.maximum(1e-9 * np.ravel(h.length), 4 * rounding * np.max(np.abs(ends), axis=(0, 1)))
         return bool(np.all(np.abs(ends[0] - ends[1]) <= tolerance))
 
     require(
@@ -204,6 +217,10 @@ def _require_same_grid(name: str, given: Density, target: Density, rounding: flo
         lambda: f"{name}: the density is on [{g.lower}, {g.upper}], the target on [{h.lower}, {h.upper}]; {transfer}",
         (g, h),
     )
+
+
+def _cells(density: Density) -> str:
+    return " x ".join(map(str, density.grid.shape))
 
 
 @jax.jit
@@ -220,13 +237,23 @@ def _half_square(error: Profile) -> Array:
     return 0.5 * error.grid.width * jnp.sum(squares)
 
 
-def _cell_means(function, g: Density, h: Density) -> Float[Array, " cells"]:
+@jax.jit
+def _half_square_of_plane(g: Plane, h: Plane) -> Array:
+    # As above; xi eta is orthogonal to the others too, with the square 1/144.
+    error: Plane = jax.tree.map(jnp.subtract, g, h)
+    squares = error.average**2 + error.twist**2 / 144
+    for slope, curvature in zip(error.slope, error.curvature, strict=True):
+        squares = squares + slope**2 / 12 + curvature**2 / 180
+    return 0.5 * g.grid.volume * jnp.sum(squares)
+
+
+def _cell_means(function, g: Density, h: Density) -> Float[Array, "*cells"]:
     """The mean over each cell of a function of the values of g and h, both with the floor."""
-    floor = _FLOOR * h.mass / h.grid.length
-    a, b = g.profile, h.profile
-    # By rounding a parabola that touches zero can lie below it, by more than the floor.
+    floor = _FLOOR * h.mass / jnp.prod(h.grid.length)
+    a, b = (each.profile if g.dimension == 1 else each.plane for each in (g, h))
+    # By rounding a polynomial that touches zero can lie below it, by more than the floor.
     parts = [
-        w * function(jnp.maximum(a.at(s), 0) + floor, jnp.maximum(b.at(s), 0) + floor)
-        for s, w in zip(*gauss(3), strict=True)
+        math.prod(w) * function(jnp.maximum(a.at(*s), 0) + floor, jnp.maximum(b.at(*s), 0) + floor)
+        for s, w in (zip(*points, strict=True) for points in product(zip(*gauss(3), strict=True), repeat=g.dimension))
     ]
     return sum(parts[1:], parts[0])

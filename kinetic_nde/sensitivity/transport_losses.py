@@ -20,7 +20,8 @@ class CramerLoss(AbstractLoss):
     """D = 1/2 int |G - H|^2 dx, of the distribution functions G and H, exact on the parabolas;
     lambda(x) = int_x^inf (G - H).
 
-    Of two points at distance d it is d / 2: it pulls mass together from any distance.
+    Of two points at distance d it is d / 2: it pulls mass together from any distance. Raises `ValueError` in more than one
+    dimension.
 
     >>> from kinetic_nde.distributions.grid import Grid
     >>> grid = Grid(0.0, 8.0, 80)
@@ -31,10 +32,10 @@ class CramerLoss(AbstractLoss):
     target: Density
 
     def __init__(self, target: Density | Ensemble):
-        self.target = needs_density(self, target)
+        self.target = needs_density(self, needs_line(self, target))
 
     def __call__(self, distribution: Density | Ensemble) -> Float[Array, ""]:
-        g, h = densities(self, distribution)
+        g, h = densities(self, needs_line(self, distribution))
         gap, weights, _ = _gap(g, h)
         return 0.5 * g.grid.width * jnp.sum(gap**2 * weights[None, :])
 
@@ -46,6 +47,17 @@ class CramerLoss(AbstractLoss):
         # The mean over a cell of the integral from x to its right end.
         rest = jnp.sum(gap * (weights * (0.5 + nodes))[None, :], axis=1)
         return g.grid.width * (beyond + rest)
+
+
+def needs_line(loss: AbstractLoss, given: Density | Ensemble) -> Density | Ensemble:
+    """`given`, or a `ValueError` if it is in more than one dimension, where distributions have no order."""
+    if isinstance(given, Density | Ensemble) and given.dimension != 1:
+        kind = "a density" if isinstance(given, Density) else "an ensemble"
+        raise ValueError(
+            f"a {type(loss).__name__} is for one dimension, got {kind} of dimension {given.dimension}: from a distance "
+            "SmoothedL2Loss pulls in two dimensions, and MomentLoss in any"
+        )
+    return given
 
 
 @jax.jit
@@ -82,17 +94,12 @@ class WassersteinLoss(AbstractLoss):
     order: float = eqx.field(static=True)
 
     def __init__(self, target: Density | Ensemble, order: float | int = 2):
-        self.target, self.order = self._one_dimensional(target), float(order)
+        self.target, self.order = needs_distribution(self, needs_line(self, target)), float(order)
         if not 1 <= self.order < math.inf:
             raise ValueError(f"the order of a WassersteinLoss is a finite number of at least 1, got {order}")
 
-    def _one_dimensional(self, given: Density | Ensemble) -> Density | Ensemble:
-        if isinstance(given, Ensemble) and given.dimension != 1:
-            raise ValueError(f"a WassersteinLoss is for one dimension, got an ensemble of dimension {given.dimension}")
-        return needs_distribution(self, given)
-
     def __call__(self, distribution: Density | Ensemble) -> Float[Array, ""]:
-        g, h = compared(self, self._one_dimensional(distribution))
+        g, h = compared(self, needs_distribution(self, needs_line(self, distribution)))
         return _jitted_cost(g, h, self.order)
 
     def first_variation(self, density: Density) -> Float[Array, " cells"]:
