@@ -39,9 +39,9 @@ jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_lev
 
 @jit
 def compute(losses, g):
-    """Values, gradients / dx and first variations."""
+    """Values, gradients / dx, or dx dy, and first variations."""
     values, pull = jax.vjp(lambda g: jnp.stack([loss(g) for loss in losses.values()]), g)
-    gradients = jax.vmap(pull)(jnp.eye(len(losses), dtype=values.dtype))[0].values / g.grid.width
+    gradients = jax.vmap(pull)(jnp.eye(len(losses), dtype=values.dtype))[0].values / g.grid.volume
     variations = [loss.first_variation(g) for loss in losses.values()]
     return tuple(dict(zip(losses, each, strict=True)) for each in (values, gradients, variations))
 
