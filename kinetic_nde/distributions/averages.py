@@ -9,7 +9,7 @@ from jax.scipy.special import ndtr
 from jaxtyping import Array, ArrayLike, Float
 
 from .._values import as_floating, require
-from .grid import Grid
+from .grid import Grid, box
 from .profile import gauss
 
 # Gauss points per cell across which the density of correlated components is integrated.
@@ -64,7 +64,7 @@ def uniform_averages(
     tolerance = 1e-9 * grid.length
     require(
         lambda: np.all((lower < upper) & (lower >= grid.lower - tolerance) & (upper <= grid.upper + tolerance)),
-        lambda: f"need lower < upper inside the grid [{grid.lower}, {grid.upper}], got lower={lower}, upper={upper}",
+        lambda: f"need lower < upper inside the grid {box(grid)}, got lower={lower}, upper={upper}",
         (lower, upper, grid),
     )
     return _uniform(lower, upper, grid)

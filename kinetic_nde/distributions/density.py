@@ -10,11 +10,11 @@ from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 from .._values import as_floating, require
 from . import plane, profile
-from .averages import as_point, function_averages, gaussian_averages, uniform_averages
+from .averages import function_averages, gaussian_averages, uniform_averages
 from .dirac import dirac_averages
-from .grid import Grid
+from .grid import Grid, box
 from .kernel_density import kernel_density
-from .plane import Plane
+from .plane import Plane, as_axis
 from .product_kernels import product_kernel_density
 from .profile import Profile
 
@@ -201,7 +201,7 @@ class Density(eqx.Module):
         Array(2., dtype=float64)
         """
         self._needs_plane("marginal")
-        other = 1 - _axis(axis)
+        other = 1 - as_axis(axis)
         return Density(self.grid.axes[axis], jnp.sum(self.values, axis=other) * self.grid.width[other])
 
     def conditional(self, axis: int, at: float | ArrayLike) -> "Density":
@@ -215,19 +215,7 @@ class Density(eqx.Module):
         Array(1., dtype=float64)
         """
         self._needs_plane("conditional")
-        line, other = self.grid.axes[_axis(axis)], self.grid.axes[1 - axis]
-        point = as_point(at, "at", line)
-        inside = (point >= line.lower) & (point <= line.upper)
-        name = "xy"[axis]
-        require(
-            lambda: inside,
-            lambda: f"{name}={point} is outside the grid [{line.lower}, {line.upper}] along axis {axis}",
-            inside,
-        )
-        values = jnp.maximum(self.plane.across(axis, point), 0)
-        mass = jnp.sum(values) * other.width
-        require(lambda: mass > 0, lambda: f"there is no mass at {name}={point}, and so no distribution there", mass)
-        return Density(other, jnp.where(inside, values / mass, jnp.full_like(values, jnp.nan)))
+        return Density(self.grid.axes[1 - as_axis(axis)], self.plane.conditional(axis, at))
 
     def cdf(self, x: ArrayLike) -> Float[Array, "*shape"]:
         """The share of the mass at or below x, of any shape.
@@ -286,9 +274,7 @@ class Density(eqx.Module):
         rounding = max(1e-12, 8 * float(jnp.finfo(self.values.dtype).eps) * self.values.size**0.5)
         require(
             lambda: inside >= (1 - rounding) * self.mass,
-            lambda: (
-                f"the share {1 - float(inside / self.mass):.3g} of the mass is outside the new grid [{grid.lower}, {grid.upper}]"
-            ),
+            lambda: f"the share {1 - float(inside / self.mass):.3g} of the mass is outside the new grid {box(grid)}",
             (inside, self.mass),
         )
         return Density(grid, jnp.maximum(masses, 0) / grid.volume)
@@ -298,9 +284,3 @@ def _lowest(values: np.ndarray) -> int | tuple[int, ...]:
     """The cell of the smallest average."""
     first = np.argmin(values)
     return int(first) if values.ndim == 1 else tuple(int(i) for i in np.unravel_index(first, values.shape))
-
-
-def _axis(axis: int) -> int:
-    if isinstance(axis, bool) or axis not in (0, 1):
-        raise ValueError(f"the axis is 0 for x or 1 for y, got {axis!r}")
-    return axis

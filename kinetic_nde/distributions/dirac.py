@@ -9,7 +9,7 @@ from jaxtyping import Array, ArrayLike, Float
 from .._values import require
 from . import plane, profile
 from .averages import as_point
-from .grid import Grid
+from .grid import Grid, box
 
 # Newton steps from the shares along each axis alone, which are within a few hundredths.
 _STEPS = 8
@@ -20,7 +20,7 @@ def dirac_averages(x: ArrayLike | list | tuple, grid: Grid) -> Float[Array, "*ce
     point = as_point(x, "x", grid)
     require(
         lambda: jnp.all((grid.lower <= point) & (point <= grid.upper)),
-        lambda: f"x={point} is outside the grid [{grid.lower}, {grid.upper}]",
+        lambda: f"x={point} is outside the grid {box(grid)}",
         (point, grid),
     )
     return _on_line(point, grid) if grid.dimension == 1 else _on_plane(point, grid)

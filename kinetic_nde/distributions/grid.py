@@ -155,6 +155,11 @@ class Grid(eqx.Module):
         return 0.5 * (faces[:-1] + faces[1:])
 
 
+def box(grid: Grid) -> str:
+    """The bounds, for messages: those of the two axes one after the other."""
+    return " x ".join(f"[{low}, {high}]" for low, high in zip(np.ravel(grid.lower), np.ravel(grid.upper), strict=True))
+
+
 def _counts(cells: Any, lower: tuple[int, ...], upper: tuple[int, ...]) -> int | tuple[int, ...]:
     """The numbers of cells along each axis, for bounds of these shapes; one number in one dimension."""
     if lower != upper or lower not in ((), (2,)):

@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from .._values import as_floating, cast, common_float, known, require
 from .averages import as_point
-from .grid import Grid
+from .grid import Grid, box
 
 # Samples are taken in chunks: what is made of them stays in the cache, which is ten times faster for many samples.
 _CHUNK = 2**14
@@ -82,7 +82,7 @@ def checked(samples: ArrayLike | list, grid: Grid) -> tuple[Float[Array, "m *axe
     ends = lambda: (np.min(np.asarray(samples), axis=0), np.max(np.asarray(samples), axis=0))
     require(
         lambda: np.all((ends()[0] >= grid.lower - tolerance) & (ends()[1] <= grid.upper + tolerance)),
-        lambda: f"samples from {ends()[0]} to {ends()[1]} do not fit on the grid [{grid.lower}, {grid.upper}]",
+        lambda: f"samples from {ends()[0]} to {ends()[1]} do not fit on the grid {box(grid)}",
         (samples, grid),
     )
     return samples, tolerance

@@ -5,9 +5,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
-from .grid import Grid
+from .._values import require
+from .averages import as_point
+from .grid import Grid, box
 from .profile import Profile, differences, integral, minimum, place, place_of_mass, positive_share, shapes
 from .reconstruction import ghosts, threshold, unit
 
@@ -55,13 +57,25 @@ class Plane(NamedTuple):
         xy = self.grid.volume * (both + jnp.sum(self.twist) * (self.grid.volume / 144))
         return jnp.array([[xx, xy], [xy, yy]]) / mass
 
-    def across(self, axis: int, at: Float[Array, ""]) -> Float[Array, " cells"]:
-        """The averages over the cells of the other component where component `axis` equals `at`."""
-        cell, s = place(self.grid.axes[axis], at)
+    def conditional(self, axis: int, at: float | ArrayLike) -> Float[Array, " cells"]:
+        """The averages, of mass 1, over the cells of the other component where component `axis` equals `at`; NaN where that
+        is traced and outside the grid, or without mass."""
+        line, other, name = self.grid.axes[axis], self.grid.axes[1 - axis], "xy"[axis]
+        point = as_point(at, "at", line)
+        inside = (point >= line.lower) & (point <= line.upper)
+        require(
+            lambda: inside,
+            lambda: f"{name}={point} is outside the grid {box(line)} along axis {axis}",
+            inside,
+        )
+        cell, s = place(line, point)
         average, slope, curvature = (
             jnp.take(part, cell, axis=axis) for part in (self.average, self.slope[axis], self.curvature[axis])
         )
-        return average + s * slope + (s**2 - 1 / 12) * curvature
+        heights = jnp.maximum(average + s * slope + (s**2 - 1 / 12) * curvature, 0)
+        mass = jnp.sum(heights) * other.width
+        require(lambda: mass > 0, lambda: f"there is no mass at {name}={point}, and so no distribution there", mass)
+        return jnp.where(inside, heights / mass, jnp.full_like(heights, jnp.nan))
 
     @jax.jit
     def quantile(self, q: Float[Array, "n 2"]) -> Float[Array, "n 2"]:
@@ -106,6 +120,13 @@ class Plane(NamedTuple):
         cells, places = jnp.stack([column, row], axis=1), jnp.stack([xi, eta], axis=1)
         widths = jnp.stack([first.width, second.width])
         return self.grid.lower[None] + (cells.astype(q.dtype) + 0.5 + places) * widths[None]
+
+
+def as_axis(axis: int) -> int:
+    """`axis` if it is 0 or 1, else a `ValueError`."""
+    if isinstance(axis, bool) or axis not in (0, 1):
+        raise ValueError(f"the axis is 0 for x or 1 for y, got {axis!r}")
+    return axis
 
 
 @jax.jit

@@ -27,7 +27,8 @@ class FokkerPlanck(AbstractBalanceLaw):
     - `field`: v, a `SimResNet` or any `eqx.Module` called as `field(t, x)`.
     - `nu`: the strength of the noise, a number >= 0.
     - `diffusion`: K, `ConstantDiffusion()`, `LinearDiffusion()` or any `eqx.Module` called as `K(x)`, of the shape of x.
-    - `walls`: (lo, hi), either may be None. Nothing passes a wall. An end without a wall is open: what gets there leaves
+    - `walls`: (lo, hi), either may be None; in two dimensions one such pair for each axis, or None for it. Nothing passes
+      a wall. An end without a wall is open: what gets there leaves
       and does not come back.
 
     Raises `TypeError` for a field or a diffusion that cannot be called, `ValueError` unless nu >= 0 is finite, for walls

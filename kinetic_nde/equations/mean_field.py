@@ -19,8 +19,8 @@ class MeanField(AbstractBalanceLaw):
     - `field`: v, a `SimResNet` or any `eqx.Module` called as `field(t, x)`; in one dimension x and v are numbers. The
       divergence is autodiff's unless the field has a method `divergence(t, x)`. A field with an attribute `autonomous`
       that is true promises not to depend on t.
-    - `walls`: (lo, hi), either may be None. Mass pushed against a wall stays there. An end without a wall is open: mass
-      leaves, nothing comes in.
+    - `walls`: (lo, hi), either may be None; in two dimensions one such pair for each axis, or None for it. Mass pushed
+      against a wall stays there. An end without a wall is open: mass leaves, nothing comes in.
 
     Raises `TypeError` for a field that cannot be called, `ValueError` for walls that are not finite or not increasing
     and for a function that closes over traced values.

@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Real
 
 from .._values import as_count, require
 from ..distributions.ensemble import Ensemble
-from ..equations.balance_law import AbstractBalanceLaw
+from ..equations.balance_law import AbstractBalanceLaw, walls_by_axis
 from ..equations.equation import AbstractEquation
 from ..equations.fokker_planck import FokkerPlanck
 from ..network.field import breakpoints
@@ -216,9 +216,10 @@ def check_ensemble(equation: AbstractEquation, initial: Ensemble) -> None:
     if dimension != initial.dimension:
         raise ValueError(f"the field has dimension {dimension} and the ensemble {initial.dimension}")
     if equation.walls is not None and initial.dimension != 1:
-        raise ValueError(f"walls (lo, hi) are for one dimension, the ensemble has {initial.dimension}")
+        raise ValueError(f"walls of particles are for one dimension, the ensemble has {initial.dimension}")
     samples = initial.samples
-    for wall, beyond in zip(equation.walls or (), (np.less, np.greater), strict=False):
+    ends = (None, None) if equation.walls is None else walls_by_axis(equation, 1)[0]
+    for wall, beyond in zip(ends, (np.less, np.greater), strict=True):
         if wall is not None:
             require(
                 lambda wall=wall, beyond=beyond: not np.any(beyond(samples, wall)),

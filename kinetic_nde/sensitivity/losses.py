@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from .._values import as_count, cast, common_float, require
 from ..distributions.density import Density
 from ..distributions.ensemble import Ensemble
-from ..distributions.grid import Grid
+from ..distributions.grid import Grid, box
 from ..distributions.plane import Plane
 from ..distributions.profile import Profile, gauss
 
@@ -214,7 +214,7 @@ def _require_same_grid(name: str, given: Density, target: Density, rounding: flo
 
     require(
         close,
-        lambda: f"{name}: the density is on [{g.lower}, {g.upper}], the target on [{h.lower}, {h.upper}]; {transfer}",
+        lambda: f"{name}: the density is on {box(g)}, the target on {box(h)}; {transfer}",
         (g, h),
     )
 

@@ -148,9 +148,9 @@ def package(initial: Density, states: Array, final: Array, clock: tuple, short: 
 
 def check_density(equation: AbstractEquation, initial: Density) -> None:
     """Raises `ValueError` if dimensions, walls, diffusion and grid do not go together."""
-    dimension = getattr(equation.field, "dimension", 1)
-    if dimension != initial.grid.dimension:
-        raise ValueError(f"the field has dimension {dimension} and the grid {initial.grid.dimension}")
+    dimension = getattr(equation.field, "dimension", initial.dimension)
+    if dimension != initial.dimension:
+        raise ValueError(f"the field has dimension {dimension} and the grid {initial.dimension}")
     check_walls(equation, initial.grid)
     if isinstance(equation, FokkerPlanck):
         check_diffusion(equation.diffusion, initial.grid)
