@@ -12,6 +12,7 @@ from scipy.stats import kstest, norm
 
 import kinetic_nde as kn
 from kinetic_nde.distributions import plane, product_kernels
+from kinetic_nde.distributions.points import points_of_plane
 from kinetic_nde.distributions.sliced import directions
 
 CELLS = [40, 80, 160]
@@ -300,6 +301,14 @@ def test_the_plane_is_a_density(values):
     assert jnp.all(jnp.isfinite(slopes_of(density.values)))
 
 
+def test_next_to_a_jump_it_is_flat():
+    """Also where only cells at the corners see one: the mixed term alone would overshoot by a sixteenth."""
+    values = np.full((160, 168), 1e-3)
+    values[70:75, 80:85] = 1.0
+    density = kn.Density(kn.Grid(*BOX, (160, 168)), values)
+    assert float(jnp.max(heights(density))) < 1.01
+
+
 @given(values=rough)
 def test_float32_is_finite(values):
     grid = kn.Grid(np.float32([-2.0, -1.0]), np.float32([3.0, 2.5]), (12, 12))
@@ -359,6 +368,17 @@ def test_samples_follow_the_density():
     for direction in ((1.0, 0.0), (0.0, 1.0), (0.6, 0.8), (0.8, -0.6)):
         along = norm(MEAN @ direction, np.sqrt(direction @ COVARIANCE @ np.asarray(direction)))
         assert kstest(samples @ direction, along.cdf).pvalue > 0.02, direction
+
+
+def test_evenly_spread_shares_give_the_moments():
+    """Within cells too: on so few of them the mixed term is a sixteenth of the covariance."""
+    density = kn.Density.from_function(
+        lambda p: 1 + 0.9 * p[0] * p[1] + 0.3 * p[1], kn.Grid((-1.0, -1.0), (1.0, 1.0), 4)
+    )
+    shares = (np.arange(200) + 0.5) / 200
+    points = np.asarray(density.plane.quantile(jnp.stack(jnp.meshgrid(shares, shares), axis=-1).reshape(-1, 2)))
+    np.testing.assert_allclose(points.mean(axis=0), density.mean, atol=2e-5)
+    np.testing.assert_allclose(np.cov(points.T), density.variance, atol=1e-4)
 
 
 def test_samples_avoid_empty_cells_and_move_with_the_averages():
@@ -438,6 +458,14 @@ def test_derivatives_of_a_kernel_density():
 
 
 # Distances
+
+
+def test_gauss_points_have_the_mass_and_the_mean():
+    density = kn.Density(GRID, np.random.default_rng(0).uniform(0.1, 1.0, (12, 12)))
+    points = points_of_plane(density)
+    assert points.x.shape == (4 * 144, 2)
+    np.testing.assert_allclose(points.mass, density.mass, rtol=1e-13)
+    np.testing.assert_allclose(points.weight @ points.x / points.mass, density.mean, rtol=1e-12)
 
 
 def test_sliced_distances_of_gaussians():

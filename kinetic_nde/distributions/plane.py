@@ -138,7 +138,7 @@ def reconstruct(grid: Grid, averages: Float[Array, "nx ny"]) -> Plane:
     slope_x, curvature_x = jax.vmap(shapes, (1, None), 1)(averages, scale)
     slope_y, curvature_y = jax.vmap(shapes, (0, None))(averages, scale)
     twist = _twist(u)
-    # As steep as what counts as steep along the axes: 1 + O(h^4) on smooth data, next to nothing at a jump.
+    # As steep as what counts as steep along the axes: 1 + O(dx^2) on smooth data, next to nothing at a jump.
     steep = math.sqrt(threshold(grid.shape[0]) * threshold(grid.shape[1]))
     twist = twist / (1 + twist**2 / steep) ** 2
     flat = jnp.zeros_like(u)
