@@ -18,7 +18,7 @@ from ..method import AbstractMethod, Integrated, Options, Times, check_velocity,
 from ..result import Result, first_failure
 from .boundary import extend, wind
 from .diffusion import diffusion, drift_share, prepared
-from .step import Span, more, report, step
+from .step import Span, more, report, step, wind_at
 from .transpose import transposed
 
 # The stencil of the diffusion.
@@ -68,8 +68,8 @@ class FiniteVolume(AbstractMethod):
             raise ValueError(f"diffusion needs at least {_LEAST_CELLS} cells, the grid has {initial.grid.cells}")
 
     def integrate(self, equation: AbstractBalanceLaw, initial: Density, times: Times, options: Options) -> Integrated:
-        check_velocity(equation.field, initial.values[0])
         grid = initial.grid
+        check_velocity(equation.field, grid.lower)
         plan = spans(equation.field, times)
         # The solve runs in the unit of the reconstruction, which keeps float32 in range and the hot loop free of a
         # division.
@@ -83,7 +83,7 @@ class FiniteVolume(AbstractMethod):
             # By its place: what is computed twice may differ in the last digit, and then no element is the maximum.
             gentle = jnp.maximum(drift[jnp.argmax(drift)], jnp.finfo(drift.dtype).eps ** 0.5) ** -2
             start, scale = prepared(self.reconstruction, start, drift) / gentle, scale * gentle
-        loop = TimeLoop(step, more, report if options.progress else None, transposed)
+        loop = TimeLoop(step, more, report if options.progress else None, transposed if grid.dimension == 1 else None)
 
         # The stencil of the diffusion is not positive: no clip would make the whole so.
         positivity = self.positivity and spread is None
@@ -95,7 +95,7 @@ class FiniteVolume(AbstractMethod):
             # computed once.
             field = fields.frozen(equation.field, 0.5 * (start + end))
             piece = eqx.tree_at(lambda equation: equation.field, equation, field)
-            steady = wind(piece, grid, start) if fields.autonomous(equation.field) else None
+            steady = wind_at(piece, grid, start) if fields.autonomous(equation.field) else None
             args = Span(
                 self.reconstruction,
                 positivity,
@@ -130,14 +130,15 @@ def package(initial: Density, states: Array, final: Array, clock: tuple, short: 
     """What a solve gives, from its averages with a cell at either end for what has left, and from a clock that begins with
     the time reached, NaN where the solve has stalled, and the number of steps."""
     grid = initial.grid
-    averages = states[:, 1:-1]
-    lost = (final[0] + final[-1]) * grid.width
-    density = Density(grid, final[1:-1])
+    inside = (slice(1, -1),) * grid.dimension
+    averages = states[:, *inside]
+    lost = jnp.sum(final.at[inside].set(0)) * grid.volume
+    density = Density(grid, final[inside])
     stats = {
         "steps": clock[1],
         "mass_drift": jnp.abs(density.mass + lost - initial.mass) / initial.mass,
         "mass_lost": lost,
-        "smallest_average": jnp.minimum(jnp.min(averages), jnp.min(final[1:-1])),
+        "smallest_average": jnp.minimum(jnp.min(averages), jnp.min(density.values)),
     }
     finite = jnp.all(jnp.isfinite(final))
     result = first_failure(

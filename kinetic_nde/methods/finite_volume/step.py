@@ -1,6 +1,6 @@
 """One step of the finite-volume method, and how long it is."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ from ..method import Times
 from .boundary import Wind, wind, with_ghosts
 from .diffusion import Diffusion, diffused
 from .flux import upwind_flux
+from .plane import EdgeWind, PlaneWind, edge_flux, gathered, plane_wind, with_frame
 from .ssprk3 import STAGES, step_ssprk3
 
 # Of a solve whose field depends on time.
@@ -31,7 +32,7 @@ class Span(NamedTuple):
     steps: int | None
     equation: AbstractBalanceLaw
     grid: Grid
-    steady: Wind | None
+    steady: Wind | PlaneWind | None
     diffusion: Diffusion | None
     start: Float[Array, ""]
     end: Float[Array, ""]
@@ -55,15 +56,8 @@ def step(span: Span, k: Array, clock: Clock, state: Array) -> tuple[Clock, Array
     always = k >= 0
     left, dt, winds = length(span, k, clock, always)
 
-    def flux(padded: Array, wind: Wind, dt: Array) -> Array:
-        return upwind_flux(span.reconstruction, threshold(span.grid.cells), span.positivity, padded, wind, dt)
-
     def increment(stage: int, state: Array) -> Array:
-        padded = with_ghosts(state)
-        through = fenced(always, flux, padded, winds[stage], dt)
-        if span.diffusion is not None:
-            through = through + fenced(always, diffused, span.diffusion, padded, dt)
-        return through[:-1] - through[1:]
+        return change(span, always, state, winds[stage], dt)
 
     # Steps too short to change t would go on for ever: NaN ends the loop and is reported as stalled.
     resolved = dt > jnp.finfo(t.dtype).eps * jnp.maximum(jnp.abs(t), jnp.abs(span.end))
@@ -73,7 +67,37 @@ def step(span: Span, k: Array, clock: Clock, state: Array) -> tuple[Clock, Array
     return clock, step_ssprk3(increment, state)
 
 
-def length(span: Span, k: Array, clock: Clock, always: Array) -> tuple[Array, Array, tuple[Wind, ...]]:
+def change(
+    span: Span, always: Array, state: Float[Array, "*extended"], wind: Wind | PlaneWind, dt: Float[Array, ""]
+) -> Float[Array, "*extended"]:
+    """dt times the rate of change of the averages, and of what has left."""
+    if isinstance(wind, PlaneWind):
+        framed = with_frame(state)
+
+        def through(axis: int) -> Array:
+            def flux(framed: Array, wind: EdgeWind, dt: Array) -> Array:
+                return edge_flux(span.reconstruction, span.positivity, framed, wind, axis, dt)
+
+            return fenced(always, flux, framed, wind[axis], dt)
+
+        return gathered(through(0), through(1))
+
+    def flux(padded: Array, wind: Wind, dt: Array) -> Array:
+        return upwind_flux(span.reconstruction, threshold(span.grid.cells), span.positivity, padded, wind, dt)
+
+    padded = with_ghosts(state)
+    through = fenced(always, flux, padded, wind, dt)
+    if span.diffusion is not None:
+        through = through + fenced(always, diffused, span.diffusion, padded, dt)
+    return through[:-1] - through[1:]
+
+
+def wind_at(equation: AbstractBalanceLaw, grid: Grid, t: Float[Array, ""]) -> Wind | PlaneWind:
+    """The velocity at the faces of the cells at time t."""
+    return wind(equation, grid, t) if grid.dimension == 1 else plane_wind(equation, grid, t)
+
+
+def length(span: Span, k: Array, clock: Clock, always: Array) -> tuple[Array, Array, tuple[Any, ...]]:
     """The number of equal steps left, the length of the next one, and the wind at its three stages."""
     t, rest = clock[0], span.end - clock[0]
     going = more(span, k, clock)
@@ -81,15 +105,15 @@ def length(span: Span, k: Array, clock: Clock, always: Array) -> tuple[Array, Ar
     def duration(left: Array) -> Array:
         return jax.lax.stop_gradient(jnp.where(going, rest / left, jnp.zeros_like(t)))
 
-    def wind_at(time: Array) -> Wind:
-        return fenced(always, lambda time: wind(span.equation, span.grid, time), time)
+    def blowing(time: Array) -> Wind | PlaneWind:
+        return fenced(always, lambda time: wind_at(span.equation, span.grid, time), time)
 
-    def stages(dt: Array) -> tuple[Wind, ...]:
+    def stages(dt: Array) -> tuple[Any, ...]:
         if span.steady is not None:
             return (span.steady,) * (len(STAGES) - 1)
-        return tuple(wind_at(t + stage * dt) for stage in STAGES[1:])
+        return tuple(blowing(t + stage * dt) for stage in STAGES[1:])
 
-    now = wind_at(t) if span.steady is None else span.steady
+    now = blowing(t) if span.steady is None else span.steady
     if span.steps is not None:
         left = jnp.asarray(span.steps - k, t.dtype)
         dt = duration(left)
@@ -109,7 +133,7 @@ def length(span: Span, k: Array, clock: Clock, always: Array) -> tuple[Array, Ar
     return left, dt, (now, *later)
 
 
-def pace(span: Span, wind: Wind) -> Float[Array, ""]:
+def pace(span: Span, wind: Wind | PlaneWind) -> Float[Array, ""]:
     """The Courant number per unit of time. Those of transport and of diffusion add: a step at either limit alone is
     unstable."""
     return wind.fastest if span.diffusion is None else wind.fastest + span.diffusion.fastest
@@ -120,17 +144,18 @@ def report(span: Span, k: Array, clock: Clock) -> None:
     progress.report(k, (clock[0] - span.times.t0) / (span.times.t1 - span.times.t0))
 
 
-def _steps_for(span: Span, rest: Array, dt: Array, winds: tuple[Wind, ...]) -> Array:
+def _steps_for(span: Span, rest: Array, dt: Array, winds: tuple[Any, ...]) -> Array:
     """How many steps are left if none may be faster than the Courant number at any stage of one of length dt, nor carry
     mass further than quadrature in time resolves.
 
     The second difference of the wind over its stages is the difference of the trapezoidal rule and Simpson's, whose
     weights are those of SSPRK3. Where it is below (dx / l)^(5/4) cells, dt falls like dx^(3/4) at least: third order.
     """
-    now, end, middle = (wind.sign * wind.courant for wind in winds)
     fastest = jnp.max(jnp.stack([pace(span, wind) for wind in winds]))
-    bent = jnp.max(jnp.abs(now + end - 2 * middle)) * dt / 3
-    allowed = threshold(span.grid.cells) ** 0.625
+    by_axis = zip(*(wind[:2] if isinstance(wind, PlaneWind) else (wind,) for wind in winds), strict=True)
+    speeds = ([wind.sign * wind.courant for wind in stages] for stages in by_axis)
+    bent = sum(jnp.max(jnp.abs(now + end - 2 * middle)) for now, end, middle in speeds) * dt / 3
+    allowed = threshold(max(span.grid.shape)) ** 0.625
     shorter = jnp.maximum(bent / allowed, 1) ** (1 / 3)
     by_change = jnp.ceil(rest * shorter / jnp.where(dt > 0, dt, jnp.ones_like(dt)) - 1e-3)
     return jnp.maximum(_steps_left(fastest, rest, span.cfl), by_change)
