@@ -86,17 +86,20 @@ def check_diffusion(diffusion: Any, grid: Grid) -> None:
         places, strength = (np.asarray(each) for each in _on(diffusion, grid))
     wrong = ~(np.isfinite(strength) & (strength >= 0))
     if wrong.any():
-        x, k = places[wrong][0], strength[wrong][0]
+        first = np.argmax(wrong.reshape(len(places), -1).any(axis=1))
+        x, k = places[first], strength[first]
         remedy = "take a grid without that point"
-        if np.isfinite(k):
+        if np.isfinite(k).all():
             remedy = "only K^2 counts: take the grid on one side of its zero, and -K if it is negative there"
-        raise ValueError(f"K must be finite and not negative on the grid, got K({x:g}) = {k:g}: {remedy}")
+        shown = [np.array2string(each, precision=6) if each.ndim else f"{each:g}" for each in (x, k)]
+        raise ValueError(f"K must be finite and not negative on the grid, got K({shown[0]}) = {shown[1]}: {remedy}")
 
 
 @eqx.filter_jit
 def _on(diffusion: Any, grid: Grid) -> tuple[Array, Array]:
     check_shape(diffusion, grid.lower)
-    places = jnp.concatenate([grid.faces, grid.centers])
+    lines = [jnp.concatenate([line.faces, line.centers]) for line in grid.axes]
+    places = lines[0] if grid.dimension == 1 else jnp.stack(jnp.meshgrid(*lines), axis=-1).reshape(-1, grid.dimension)
     return places, jax.vmap(diffusion)(places)
 
 

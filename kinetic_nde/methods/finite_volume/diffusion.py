@@ -99,18 +99,22 @@ def prepared(
 
 
 def diffused(diffusion: Diffusion, padded: Float[Array, " padded"], dt: Float[Array, ""]) -> Float[Array, " faces"]:
-    """The mass that diffusion carries through each face in a time dt, divided by dx: that of -d_x (D g).
-
-    Inside by the four averages around a face; at the faces next to the ends one-sided, by the cubic through four averages
-    (mirrored averages are second order). No flux through a wall. At an open end D g is zero: what gets there leaves.
-    """
+    """The mass that diffusion carries through each face in a time dt, divided by dx: that of -d_x (D g)."""
     near = padded[2:-2]
     product = diffusion.left * near[:-2] + diffusion.centre * near[1:-1] + diffusion.right * near[2:]
+    return dt * jnp.pad(descent(product, diffusion.ends), 1)
+
+
+def descent(product: Float[Array, " cells"], ends: Float[Array, " 2"]) -> Float[Array, " faces"]:
+    """-d_x of something at the faces, by its averages and undivided.
+
+    Inside by the four averages around a face; at the faces next to the ends one-sided, by the cubic through four averages
+    (mirrored averages are second order). None at a wall, where `ends` is 0. At an open end what diffuses is zero: what gets
+    there leaves.
+    """
     first, last = (4 * (end[0] + end[2]) - 6 * end[1] - end[3] for end in (product[:4], product[:-5:-1]))
     wide = jnp.concatenate([first[None], product, last[None]])
     rise = (15 * (wide[2:-1] - wide[1:-2]) - (wide[3:] - wide[:-3])) / 12
     # Kept from carrying anything in, which rough data next to an open end would ask for.
     low, high = (jnp.maximum(3.5 * end - 0.5 * inner, 0) for end, inner in (product[:2], product[:-3:-1]))
-    nothing = jnp.zeros(1, rise.dtype)
-    through = jnp.concatenate([nothing, diffusion.ends[:1] * -low, -rise, diffusion.ends[1:] * high, nothing])
-    return dt * through
+    return jnp.concatenate([ends[:1] * -low, -rise, ends[1:] * high])

@@ -99,16 +99,17 @@ def _edge_wind(
 def with_frame(extended: Float[Array, "nx+2 ny+2"]) -> Float[Array, "nx+4 ny+4"]:
     """Two neighbours for every cell on all sides: the cells that hold what has left are hidden behind extrapolated ghosts,
     beyond which there is nothing."""
-    averages = extended[1:-1, 1:-1]
-    padded = jnp.pad(averages, 2)
+    framed = jnp.pad(extended[1:-1, 1:-1], 2)
     for axis in (0, 1):
-        before, after = ghosts(jnp.moveaxis(averages, axis, 0))
-        places = jax.lax.broadcasted_iota(jnp.int32, padded.shape, axis)
-        for place, ghost in ((1, before), (padded.shape[axis] - 2, after)):
-            row = jnp.broadcast_to(jnp.expand_dims(jnp.pad(ghost, 2), axis), padded.shape)
+        # Those along y of what is beyond the ends along x too, which makes the corners.
+        inside = slice_in_dim(framed, 2, framed.shape[axis] - 2, axis=axis)
+        before, after = ghosts(jnp.moveaxis(inside, axis, 0))
+        places = jax.lax.broadcasted_iota(jnp.int32, framed.shape, axis)
+        for place, ghost in ((1, before), (framed.shape[axis] - 2, after)):
+            row = jnp.broadcast_to(jnp.expand_dims(ghost, axis), framed.shape)
             # By selection: in a batch a concatenation copies row by row, on one core.
-            padded = jnp.where(places == place, row, padded)
-    return padded
+            framed = jnp.where(places == place, row, framed)
+    return framed
 
 
 def edge_flux(

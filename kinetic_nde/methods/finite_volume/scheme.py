@@ -17,7 +17,8 @@ from ...network import field as fields
 from ..method import AbstractMethod, Integrated, Options, Times, check_velocity, spans
 from ..result import Result, first_failure
 from .boundary import extend, wind
-from .diffusion import diffusion, drift_share, prepared
+from .diffusion import Diffusion, diffusion, drift_share, prepared
+from .plane_diffusion import plane_diffusion
 from .step import Span, more, report, step, wind_at
 from .transpose import transposed
 
@@ -64,8 +65,10 @@ class FiniteVolume(AbstractMethod):
 
     def check(self, equation: AbstractBalanceLaw, initial: Density) -> None:
         check_density(equation, initial)
-        if isinstance(equation, FokkerPlanck) and initial.grid.cells < _LEAST_CELLS:
-            raise ValueError(f"diffusion needs at least {_LEAST_CELLS} cells, the grid has {initial.grid.cells}")
+        if isinstance(equation, FokkerPlanck) and min(initial.grid.shape) < _LEAST_CELLS:
+            raise ValueError(
+                f"diffusion needs at least {_LEAST_CELLS} cells along an axis, the grid has {initial.grid.cells}"
+            )
 
     def integrate(self, equation: AbstractBalanceLaw, initial: Density, times: Times, options: Options) -> Integrated:
         grid = initial.grid
@@ -73,10 +76,10 @@ class FiniteVolume(AbstractMethod):
         plan = spans(equation.field, times)
         # The solve runs in the unit of the reconstruction, which keeps float32 in range and the hot loop free of a
         # division.
-        spread = diffusion(equation, grid)
+        spread = diffusion(equation, grid) if grid.dimension == 1 else plane_diffusion(equation, grid)
         scale = unit(initial.mass, grid.length)
         start = initial.values / scale
-        if spread is not None:
+        if isinstance(spread, Diffusion):
             winds = jnp.maximum(*(wind(equation, grid, t).courant for t in (times.t0, times.t1)))
             drift = drift_share(spread, winds[2:-2])
             # Where diffusion is resolved nothing is too steep for a parabola.

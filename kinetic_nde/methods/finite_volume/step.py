@@ -17,6 +17,7 @@ from .boundary import Wind, wind, with_ghosts
 from .diffusion import Diffusion, diffused
 from .flux import upwind_flux
 from .plane import EdgeWind, PlaneWind, edge_flux, gathered, plane_wind, with_frame
+from .plane_diffusion import AxisDiffusion, PlaneDiffusion, spread_through
 from .ssprk3 import STAGES, step_ssprk3
 
 # Of a solve whose field depends on time.
@@ -33,7 +34,7 @@ class Span(NamedTuple):
     equation: AbstractBalanceLaw
     grid: Grid
     steady: Wind | PlaneWind | None
-    diffusion: Diffusion | None
+    diffusion: Diffusion | PlaneDiffusion | None
     start: Float[Array, ""]
     end: Float[Array, ""]
     times: Times
@@ -78,7 +79,13 @@ def change(
             def flux(framed: Array, wind: EdgeWind, dt: Array) -> Array:
                 return edge_flux(span.reconstruction, span.positivity, framed, wind, axis, dt)
 
-            return fenced(always, flux, framed, wind[axis], dt)
+            def spread(framed: Array, diffusion: AxisDiffusion, dt: Array) -> Array:
+                return spread_through(diffusion, framed, axis, dt)
+
+            carried = fenced(always, flux, framed, wind[axis], dt)
+            if span.diffusion is None:
+                return carried
+            return carried + fenced(always, spread, framed, span.diffusion[axis], dt)
 
         return gathered(through(0), through(1))
 
