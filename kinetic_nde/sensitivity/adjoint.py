@@ -6,6 +6,7 @@ from jaxtyping import Array, Float
 
 from ..adjoints.adjoint import AbstractAdjoint, as_checkpoints
 from ..adjoints.loop import TimeLoop, Tree, run_checkpointed
+from .plane_transport import plane_transport
 from .trajectories import followed
 from .transport import panels, transport
 
@@ -56,7 +57,12 @@ class TransportAdjoint(AbstractAdjoint):
         self, time_loop: TimeLoop, clock: Tree, state: Tree, args: Tree, *, spans: int, steps: int | None
     ) -> tuple[Tree, Tree]:
         slots = self.checkpoints or max(8, _STATES // spans)
-        return run_checkpointed(panels(args, time_loop), slots, clock, state, args, transport)
+        if args.grid.dimension > 1 and args.diffusion is not None:
+            raise TypeError(
+                "TransportAdjoint of a kn.FokkerPlanck is for one dimension: take kn.CheckpointAdjoint() or kn.ForwardMode()"
+            )
+        rule = transport if args.grid.dimension == 1 else plane_transport
+        return run_checkpointed(panels(args, time_loop), slots, clock, state, args, rule)
 
     def trajectories(self, problem: Tree, law: Tree, start: Tree, ts: Float[Array, " k"]) -> tuple:
         return followed(problem, law, start, ts, self.checkpoints or _POSITIONS)

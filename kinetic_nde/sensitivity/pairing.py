@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from ..adjoints.fence import fenced
 from ..distributions.grid import Grid
@@ -43,7 +43,7 @@ def pair(
     two faces at which the wind blows inwards, neither face sees any of it. What lambda jumps by at an open end counts for
     the mass that leaves there.
     """
-    states = _faces(always, adjoint, wind)
+    states = faces(always, adjoint, wind.still)
     before, after = ghosts(averages)
     padded = jnp.concatenate([before[None], averages, after[None]])
 
@@ -62,13 +62,13 @@ def pair(
     return Pairing(left, right, ends)
 
 
-def _faces(always: Array, adjoint: Float[Array, " cells"], wind: Headwind) -> Float[Array, " faces"]:
+def faces(always: Array, adjoint: Float[Array, " cells"], still: Bool[Array, " 2"]) -> Float[Array, " faces"]:
     """lambda at the faces by the cubic through four averages. In a cell at a wall that mass is pushed against it has one
     value."""
     before, after = (3 * (end - inner) + far for end, inner, far in (adjoint[:3], adjoint[:-4:-1]))
     beyond = 6 * adjoint[0] - 8 * adjoint[1] + 3 * adjoint[2], 6 * adjoint[-1] - 8 * adjoint[-2] + 3 * adjoint[-3]
     padded = jnp.concatenate([beyond[0][None], before[None], adjoint, after[None], beyond[1][None]])
     states = fenced(always, lambda u: (7 * (u[1:-2] + u[2:-1]) - (u[:-3] + u[3:])) / 12, padded)
-    for still, faces, cell in ((wind.still[0], [0, 1], 0), (wind.still[1], [-1, -2], -1)):
-        states = states.at[jnp.array(faces)].set(jnp.where(still, adjoint[cell], states[jnp.array(faces)]))
+    for pushed, places, cell in ((still[0], [0, 1], 0), (still[1], [-1, -2], -1)):
+        states = states.at[jnp.array(places)].set(jnp.where(pushed, adjoint[cell], states[jnp.array(places)]))
     return states

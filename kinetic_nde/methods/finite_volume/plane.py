@@ -41,7 +41,7 @@ def plane_wind(equation: AbstractBalanceLaw, grid: Grid, t: Float[Array, ""]) ->
 
     On each edge v is the linear function that has its values at the two Gauss points.
     """
-    across = [_across(equation, grid, t, axis) for axis in (0, 1)]
+    across = [_closed(equation, axis, *edge_speeds(equation, grid, t, axis)) for axis in (0, 1)]
     outflow = sum(_outflow(mean, axis) for axis, (mean, _) in enumerate(across))
     moving = outflow > 0
     outflow = jnp.where(moving, outflow, jnp.ones_like(outflow))
@@ -50,28 +50,33 @@ def plane_wind(equation: AbstractBalanceLaw, grid: Grid, t: Float[Array, ""]) ->
     return PlaneWind(x, y, jax.lax.stop_gradient(jnp.max(x.courant) + jnp.max(y.courant)))
 
 
-def _across(
+def edge_speeds(
     equation: AbstractBalanceLaw, grid: Grid, t: Float[Array, ""], axis: int
 ) -> tuple[Float[Array, "*edges"], Float[Array, "*edges"]]:
     """The average of v / dx over each edge that faces along the axis, and its rise along the edge."""
     line, other = grid.axes[axis], grid.axes[1 - axis]
-    edges = (line.cells + 1, other.cells)
-    along = jnp.broadcast_to(line.faces[:, None], edges)
+    edges = (line.cells + 1, other.cells) if axis == 0 else (other.cells, line.cells + 1)
+    along = jnp.broadcast_to(jnp.expand_dims(line.faces, 1 - axis), edges)
 
     def speed(share: float) -> Array:
-        place = jnp.broadcast_to((other.centers + share * other.width)[None, :], edges)
-        points = jnp.stack([along, place] if axis == 0 else [place, along], axis=-1)
+        across = jnp.broadcast_to(jnp.expand_dims(other.centers + share * other.width, axis), edges)
+        points = jnp.stack([along, across] if axis == 0 else [across, along], axis=-1)
         return jax.vmap(jax.vmap(lambda x: equation.velocity(t, x)[axis]))(points) / line.width
 
     below, above = speed(-0.5 * 3**-0.5), speed(0.5 * 3**-0.5)
-    mean, slope = 0.5 * (below + above), 3**0.5 * (above - below)
-    low, high = walls_by_axis(equation, 2)[axis]
-    # A wall is an edge without flux (ghost values would leak); at an open end only what leaves passes.
-    for end, wall, side in ((0, low, -1.0), (-1, high, 1.0)):
-        passes = side * mean[end] > 0 if wall is None else jnp.zeros(other.cells, bool)
-        mean = mean.at[end].set(jnp.where(passes, mean[end], 0))
-        slope = slope.at[end].set(jnp.where(passes, slope[end], 0))
-    return (mean, slope) if axis == 0 else (mean.T, slope.T)
+    return 0.5 * (below + above), 3**0.5 * (above - below)
+
+
+def _closed(
+    equation: AbstractBalanceLaw, axis: int, mean: Float[Array, "*edges"], slope: Float[Array, "*edges"]
+) -> tuple[Float[Array, "*edges"], Float[Array, "*edges"]]:
+    """The same without what does not pass the ends of the axis: a wall is an edge without flux (ghost values would leak),
+    and at an open end only what leaves passes."""
+    passes = jnp.ones(mean.shape, bool)
+    for end, wall, side in zip((0, -1), walls_by_axis(equation, 2)[axis], (-1.0, 1.0), strict=True):
+        there = (end, slice(None)) if axis == 0 else (slice(None), end)
+        passes = passes.at[there].set(side * mean[there] > 0 if wall is None else False)
+    return jnp.where(passes, mean, jnp.zeros_like(mean)), jnp.where(passes, slope, jnp.zeros_like(slope))
 
 
 def _outflow(mean: Float[Array, "*edges"], axis: int) -> Float[Array, "nx ny"]:
@@ -125,9 +130,20 @@ def edge_flux(
 
         average of v u = (average of v) (average of u) + (rise of v) (rise of u) / 12.
 
-    The product of the averages alone, as with one point per edge, is of second order. The average of u is that of the
-    parabola along the axis at the edge, its rise that of the parabola across in the upwind cell.
+    The product of the averages alone, as with one point per edge, is of second order.
     """
+    average, rest, rise = upwind_edge(reconstruction, framed, wind.sign, axis)
+    amount = dt * (wind.courant * (average + rest) + wind.shear * rise)
+    if positivity:
+        amount = no_more_than_there_is(amount, wind.share * average)
+    return wind.sign * amount
+
+
+def upwind_edge(
+    reconstruction: AbstractReconstruction, framed: Float[Array, "nx+4 ny+4"], sign: Float[Array, "*edges"], axis: int
+) -> tuple[Float[Array, "*edges"], Float[Array, "*edges"], Float[Array, "*edges"]]:
+    """The average of the upwind cell of each edge that faces along the axis, by how much the average of its parabola along
+    the axis differs from that at the edge, and the rise along the edge, of its parabola across."""
     cells, rows = (framed.shape[each] - 4 for each in (axis, 1 - axis))
 
     def cut(across: int, along: int) -> Array:
@@ -135,18 +151,15 @@ def edge_flux(
         part = slice_in_dim(framed, 2 + across, 2 + across + rows, axis=1 - axis)
         return slice_in_dim(part, 2 + along, 2 + along + cells + 1, axis=axis)
 
-    upwards = wind.sign > 0
+    upwards = sign > 0
     left, right = cut(0, -1), cut(0, 0)
     average = jnp.where(upwards, left, right)
     behind = jnp.where(upwards, left - cut(0, -2), right - cut(0, 1))
-    slope, curvature = reconstruction(behind, wind.sign * (right - left), threshold(cells))
+    slope, curvature = reconstruction(behind, sign * (right - left), threshold(cells))
     below = average - jnp.where(upwards, cut(-1, -1), cut(-1, 0))
     above = jnp.where(upwards, cut(1, -1), cut(1, 0)) - average
     rise, _ = reconstruction(below, above, threshold(rows))
-    amount = dt * (wind.courant * (average + 0.5 * slope + curvature / 6) + wind.shear * rise)
-    if positivity:
-        amount = no_more_than_there_is(amount, wind.share * average)
-    return wind.sign * amount
+    return average, 0.5 * slope + curvature / 6, rise
 
 
 def gathered(x: Float[Array, "nx+1 ny"], y: Float[Array, "nx ny+1"]) -> Float[Array, "nx+2 ny+2"]:
