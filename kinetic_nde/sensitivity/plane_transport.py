@@ -36,10 +36,9 @@ class EdgeHeadwind(NamedTuple):
 
 
 class PlaneHeadwind(NamedTuple):
-    """That along x and along y, and the average of div v in each cell."""
+    """That along each of the axes, and the average of div v in each cell."""
 
-    x: EdgeHeadwind
-    y: EdgeHeadwind
+    axes: tuple[EdgeHeadwind, EdgeHeadwind]
     divergence: Float[Array, "nx ny"]
 
 
@@ -121,7 +120,7 @@ def plane_headwind(
 ) -> PlaneHeadwind:
     """From the velocity at all edges, and lambda beyond the ends of each axis."""
     x, y = (_edge_headwind(law, grid, t, axis, beyond[axis]) for axis in (0, 1))
-    return PlaneHeadwind(x[0], y[0], jnp.diff(x[1], axis=0) + jnp.diff(y[1], axis=1))
+    return PlaneHeadwind((x[0], y[0]), jnp.diff(x[1], axis=0) + jnp.diff(y[1], axis=1))
 
 
 def _edge_headwind(
@@ -148,8 +147,11 @@ def _edge_headwind(
     # What crosses an end of the grid is known inside only.
     sign = jnp.where(mean < 0, jnp.ones_like(mean), -jnp.ones_like(mean)).at[0].set(-1).at[-1].set(1)
     base = mean * inside
-    back = [jnp.moveaxis(each, 0, axis) for each in (sign, base, base * shaped, slope * inside / 12, inflow)]
-    return EdgeHeadwind(*back, jnp.stack(still), jnp.stack(leaves)), jnp.moveaxis(mean, 0, axis)
+    sign, base, gain, shear, inflow = (
+        jnp.moveaxis(each, 0, axis) for each in (sign, base, base * shaped, slope * inside / 12, inflow)
+    )
+    headwind = EdgeHeadwind(sign, base, gain, shear, inflow, jnp.stack(still), jnp.stack(leaves))
+    return headwind, jnp.moveaxis(mean, 0, axis)
 
 
 def _framed(adjoint: Float[Array, "nx ny"]) -> Float[Array, "nx+4 ny+4"]:
@@ -171,7 +173,7 @@ def _carried_change(
             average, rest, rise = upwind_edge(reconstruction, framed, wind.sign, axis)
             return wind.base * average + wind.gain * rest + wind.shear * rise + wind.inflow
 
-        return jnp.diff(fenced(always, flux, framed, wind[axis]), axis=axis)
+        return jnp.diff(fenced(always, flux, framed, wind.axes[axis]), axis=axis)
 
     def source(framed: Array, divergence: Array) -> Array:
         total = divergence * adjoint
@@ -218,7 +220,9 @@ def _pair(
 ) -> PlanePairing:
     """g grad lambda, from averages of both: all mass of a cell counts, with the slopes that lambda has across the cell."""
     states = [
-        jax.vmap(lambda line, still: faces(always, line, still), (1 - axis, 1), 1 - axis)(adjoint, wind[axis].still)
+        jax.vmap(lambda line, still: faces(always, line, still), (1 - axis, 1), 1 - axis)(
+            adjoint, wind.axes[axis].still
+        )
         for axis in (0, 1)
     ]
     framed, around = with_frame(jnp.pad(averages, 1))[1:-1, 1:-1], _framed(adjoint)[1:-1, 1:-1]
@@ -235,7 +239,7 @@ def _pair(
         bends.append(6 * (high + low - 2 * adjoint))
         edge, cell = (jnp.moveaxis(each, axis, 0)[jnp.array([0, -1])] for each in (states[axis], averages))
         jumps = (edge - beyond[axis]) * jnp.broadcast_to(jnp.array([1, -1], edge.dtype)[:, None], edge.shape)
-        ends.append(jnp.where(wind[axis].leaving, cell * jumps, jnp.zeros_like(jumps)))
+        ends.append(jnp.where(wind.axes[axis].leaving, cell * jumps, jnp.zeros_like(jumps)))
 
     def at(corner: tuple[float, float]) -> Array:
         a, b = (PLACE * side for side in corner)

@@ -28,11 +28,10 @@ class EdgeWind(NamedTuple):
 
 
 class PlaneWind(NamedTuple):
-    """The wind across the edges that face along x and along y, and the Courant number per unit of time: the largest along
+    """The wind across the edges that face along each of the axes, and the Courant number per unit of time: the largest along
     x and the largest along y add, so that a cell may give in all directions at once."""
 
-    x: EdgeWind
-    y: EdgeWind
+    axes: tuple[EdgeWind, EdgeWind]
     fastest: Float[Array, ""]
 
 
@@ -47,7 +46,7 @@ def plane_wind(equation: AbstractBalanceLaw, grid: Grid, t: Float[Array, ""]) ->
     outflow = jnp.where(moving, outflow, jnp.ones_like(outflow))
     x, y = (_edge_wind(mean, slope, outflow, axis) for axis, (mean, slope) in enumerate(across))
     # Only steps depend on it, which are constants for differentiation.
-    return PlaneWind(x, y, jax.lax.stop_gradient(jnp.max(x.courant) + jnp.max(y.courant)))
+    return PlaneWind((x, y), jax.lax.stop_gradient(jnp.max(x.courant) + jnp.max(y.courant)))
 
 
 def edge_speeds(

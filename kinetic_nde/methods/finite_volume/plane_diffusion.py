@@ -1,6 +1,6 @@
 """Diffusion on cell averages in two dimensions, along each axis as in one."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,10 +22,9 @@ class AxisDiffusion(NamedTuple):
 
 
 class PlaneDiffusion(NamedTuple):
-    """That along x and along y, and the largest of the one and of the other together."""
+    """That along each of the axes, and the largest of the one and of the other together."""
 
-    x: AxisDiffusion
-    y: AxisDiffusion
+    axes: tuple[AxisDiffusion, AxisDiffusion]
     fastest: Float[Array, ""]
 
 
@@ -41,7 +40,7 @@ def plane_diffusion(equation: AbstractBalanceLaw, grid: Grid) -> PlaneDiffusion 
 
     def diffusivities(shift: Float[Array, " 2"]) -> Float[Array, "2 nx ny"]:
         points = grid.centers + jnp.broadcast_to(shift * grid.width, grid.centers.shape)
-        found = jax.vmap(jax.vmap(equation.diffusivity))(points)
+        found: Any = jax.vmap(jax.vmap(equation.diffusivity))(points)
         return jnp.moveaxis(found / jnp.broadcast_to(grid.width**2, found.shape), -1, 0)
 
     def part(xi: Array, eta: Array, weight: Array) -> tuple[Array, Array]:
@@ -55,7 +54,7 @@ def plane_diffusion(equation: AbstractBalanceLaw, grid: Grid) -> PlaneDiffusion 
     moments = jnp.sum(parts, axis=0)
     ends = [jnp.array([wall is None for wall in pair]).astype(moments.dtype) for pair in walls_by_axis(equation, 2)]
     x, y = (AxisDiffusion(moments[axis], ends[axis]) for axis in (0, 1))
-    return PlaneDiffusion(x, y, jax.lax.stop_gradient(jnp.sum(jnp.max(largest, axis=0))))
+    return PlaneDiffusion((x, y), jax.lax.stop_gradient(jnp.sum(jnp.max(largest, axis=0))))
 
 
 def spread_through(
@@ -75,5 +74,5 @@ def spread_through(
         0.5 * (above - 2 * here + below),
         0.25 * cross,
     )
-    product = sum(weight * shape for weight, shape in zip(diffusion.weights, shapes, strict=True))
+    product = jnp.sum(diffusion.weights * jnp.stack(shapes), axis=0)
     return dt * jax.vmap(descent, (1 - axis, None), 1 - axis)(product, diffusion.ends)

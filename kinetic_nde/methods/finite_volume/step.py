@@ -14,10 +14,10 @@ from ...equations.balance_law import AbstractBalanceLaw
 from .. import progress
 from ..method import Times
 from .boundary import Wind, wind, with_ghosts
-from .diffusion import Diffusion, diffused
+from .diffusion import diffused
 from .flux import upwind_flux
 from .plane import EdgeWind, PlaneWind, edge_flux, gathered, plane_wind, with_frame
-from .plane_diffusion import AxisDiffusion, PlaneDiffusion, spread_through
+from .plane_diffusion import AxisDiffusion, spread_through
 from .ssprk3 import STAGES, step_ssprk3
 
 # Of a solve whose field depends on time.
@@ -33,8 +33,8 @@ class Span(NamedTuple):
     steps: int | None
     equation: AbstractBalanceLaw
     grid: Grid
-    steady: Wind | PlaneWind | None
-    diffusion: Diffusion | PlaneDiffusion | None
+    steady: Any
+    diffusion: Any
     start: Float[Array, ""]
     end: Float[Array, ""]
     times: Times
@@ -73,21 +73,7 @@ def change(
 ) -> Float[Array, "*extended"]:
     """dt times the rate of change of the averages, and of what has left."""
     if isinstance(wind, PlaneWind):
-        framed = with_frame(state)
-
-        def through(axis: int) -> Array:
-            def flux(framed: Array, wind: EdgeWind, dt: Array) -> Array:
-                return edge_flux(span.reconstruction, span.positivity, framed, wind, axis, dt)
-
-            def spread(framed: Array, diffusion: AxisDiffusion, dt: Array) -> Array:
-                return spread_through(diffusion, framed, axis, dt)
-
-            carried = fenced(always, flux, framed, wind[axis], dt)
-            if span.diffusion is None:
-                return carried
-            return carried + fenced(always, spread, framed, span.diffusion[axis], dt)
-
-        return gathered(through(0), through(1))
+        return _plane_change(span, always, state, wind, dt)
 
     def flux(padded: Array, wind: Wind, dt: Array) -> Array:
         return upwind_flux(span.reconstruction, threshold(span.grid.cells), span.positivity, padded, wind, dt)
@@ -97,6 +83,26 @@ def change(
     if span.diffusion is not None:
         through = through + fenced(always, diffused, span.diffusion, padded, dt)
     return through[:-1] - through[1:]
+
+
+def _plane_change(
+    span: Span, always: Array, state: Float[Array, "nx+2 ny+2"], wind: PlaneWind, dt: Float[Array, ""]
+) -> Float[Array, "nx+2 ny+2"]:
+    framed = with_frame(state)
+
+    def through(axis: int) -> Array:
+        def flux(framed: Array, wind: EdgeWind, dt: Array) -> Array:
+            return edge_flux(span.reconstruction, span.positivity, framed, wind, axis, dt)
+
+        def spread(framed: Array, diffusion: AxisDiffusion, dt: Array) -> Array:
+            return spread_through(diffusion, framed, axis, dt)
+
+        carried = fenced(always, flux, framed, wind.axes[axis], dt)
+        if span.diffusion is None:
+            return carried
+        return carried + fenced(always, spread, framed, span.diffusion.axes[axis], dt)
+
+    return gathered(through(0), through(1))
 
 
 def wind_at(equation: AbstractBalanceLaw, grid: Grid, t: Float[Array, ""]) -> Wind | PlaneWind:
@@ -159,7 +165,7 @@ def _steps_for(span: Span, rest: Array, dt: Array, winds: tuple[Any, ...]) -> Ar
     weights are those of SSPRK3. Where it is below (dx / l)^(5/4) cells, dt falls like dx^(3/4) at least: third order.
     """
     fastest = jnp.max(jnp.stack([pace(span, wind) for wind in winds]))
-    by_axis = zip(*(wind[:2] if isinstance(wind, PlaneWind) else (wind,) for wind in winds), strict=True)
+    by_axis = zip(*(wind.axes if isinstance(wind, PlaneWind) else (wind,) for wind in winds), strict=True)
     speeds = ([wind.sign * wind.courant for wind in stages] for stages in by_axis)
     bent = sum(jnp.max(jnp.abs(now + end - 2 * middle)) for now, end, middle in speeds) * dt / 3
     allowed = threshold(max(span.grid.shape)) ** 0.625
