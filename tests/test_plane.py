@@ -11,7 +11,8 @@ from scipy.linalg import expm
 import kinetic_nde as kn
 from kinetic_nde.methods.finite_volume import plane
 
-W, B = np.array([[-0.5, 1.2], [-0.8, 0.3]]), np.array([0.2, -0.1])
+# Off the diagonal of one sign: for a rotation the errors of midpoints along x and along y would cancel.
+W, B = np.array([[-0.5, 1.4], [1.0, 0.3]]), np.array([0.2, -0.1])
 MEAN, STD = np.array([0.5, -0.5]), np.array([0.7, 0.55])
 LINEAR = kn.SimResNet(W, B, kn.Identity())
 
@@ -196,7 +197,9 @@ def test_gradients_with_respect_to_all_six_parameters():
     def at(theta):
         parts = np.split(theta, np.cumsum(sizes)[:-1])
         return value(
-            jax.tree.unflatten(structure, [jnp.asarray(p).reshape(l.shape) for p, l in zip(parts, leaves, strict=True)])
+            jax.tree.unflatten(
+                structure, [jnp.asarray(part).reshape(leaf.shape) for part, leaf in zip(parts, leaves, strict=True)]
+            )
         )
 
     differences = [(at(flat + 1e-5 * e) - at(flat - 1e-5 * e)) / 2e-5 for e in np.eye(6)]

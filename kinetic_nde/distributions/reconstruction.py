@@ -147,8 +147,8 @@ def _combine_jvp(c0: float, epsilon: float, primals: tuple[Array, Array], tangen
     return (slope, centre * second * (0.5 / c0)), (d_slope, d_curvature)
 
 
-def ghosts(averages: Float[Array, " n"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """The averages of one cell beyond either end, on the parabola through the last three: mirrored values would cost an
+def ghosts(averages: Float[Array, "n *rows"]) -> tuple[Float[Array, "*rows"], Float[Array, "*rows"]]:
+    """The averages of one cell beyond either end of the first axis, on the parabola through the last three: mirrored values would cost an
     order there."""
     before = 3 * averages[0] - 3 * averages[1] + averages[2]
     after = 3 * averages[-1] - 3 * averages[-2] + averages[-3]

@@ -62,7 +62,7 @@ _CORNERS = [(-1.0, -1.0), (-1.0, 1.0), (1.0, -1.0), (1.0, 1.0)]
 
 
 def plane_transport(
-    loop: TimeLoop, span: Span, final: tuple[Clock, Array], cotangent: Float[Array, "nx+2 ny+2"]
+    loop: TimeLoop, span: Span, final: tuple[Clock, Array], cotangent: Float[Array, "extended_x extended_y"]
 ) -> Sweep:
     """The panels of a span reversed by d_t lambda + v . grad lambda = 0, with dD/dtheta = int int g d_theta v . grad lambda,
     section 2.4 of Herty, Trimborn, Visconti (2021): as `transport` does in one dimension, along each axis."""
@@ -154,7 +154,7 @@ def _edge_headwind(
     return headwind, jnp.moveaxis(mean, 0, axis)
 
 
-def _framed(adjoint: Float[Array, "nx ny"]) -> Float[Array, "nx+4 ny+4"]:
+def _framed(adjoint: Float[Array, "nx ny"]) -> Float[Array, "framed_x framed_y"]:
     return with_frame(jnp.pad(adjoint, 1))
 
 
@@ -190,7 +190,7 @@ def _both(axis: int) -> list[tuple[int, int]]:
     return [(1, 1) if each == axis else (0, 0) for each in (0, 1)]
 
 
-def _central(wide: Float[Array, "*cells"], axis: int) -> Float[Array, "*cells"]:
+def _central(wide: Float[Array, "*wide"], axis: int) -> Float[Array, "nx ny"]:
     """Half the difference of the two neighbours along the axis."""
     size = wide.shape[axis]
     return 0.5 * (slice_in_dim(wide, 2, size, axis=axis) - slice_in_dim(wide, 0, size - 2, axis=axis))

@@ -51,8 +51,8 @@ def wind(equation: AbstractBalanceLaw, grid: Grid, t: Float[Array, ""]) -> Wind:
     return Wind(sign, courant, share, jax.lax.stop_gradient(jnp.max(courant)))
 
 
-def extend(averages: Float[Array, " cells"]) -> Float[Array, " extended"]:
-    """The averages with an empty cell at either end for what leaves there."""
+def extend(averages: Float[Array, "*cells"]) -> Float[Array, "*extended"]:
+    """The averages with an empty cell at either end of each axis for what leaves there."""
     return jnp.pad(averages, 1)
 
 

@@ -28,3 +28,21 @@ def _no_more_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) ->
     return no_more_than_there_is(amount, limit), jnp.where(
         amount > limit, jnp.where(limit < 0, jnp.zeros_like(amount), tangents[1]), inner
     )
+
+
+@jax.custom_jvp
+def between(amount: Float[Array, "*n"], lowest: Float[Array, "*n"], highest: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    """`amount` clipped into [lowest, highest]: what may come from the cell above an edge, and what from the one below.
+
+    >>> between(jnp.array([-2.0, 0.5, 2.0]), jnp.full(3, -1.0), jnp.full(3, 1.0))
+    Array([-1. ,  0.5,  1. ], dtype=float64)
+    """
+    return jnp.maximum(jnp.minimum(amount, highest), lowest)
+
+
+@between.defjvp
+def _between_jvp(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
+    # At a tie the amount counts, as above.
+    amount, lowest, highest = primals
+    inner = jnp.where(amount < lowest, tangents[1], tangents[0])
+    return between(*primals), jnp.where(amount > highest, tangents[2], inner)

@@ -10,7 +10,10 @@ from jaxtyping import Array, Float
 from ...distributions.grid import Grid
 from ...distributions.reconstruction import AbstractReconstruction, ghosts, threshold
 from ...equations.balance_law import AbstractBalanceLaw, walls_by_axis
-from .limiter import no_more_than_there_is
+from .limiter import between
+
+# Where the two Gauss points of an edge are, in units of its length.
+PLACE = 12**-0.5
 
 
 class EdgeWind(NamedTuple):
@@ -18,13 +21,15 @@ class EdgeWind(NamedTuple):
 
     `sign` is +1 where the average over an edge blows upwards along the axis and -1 elsewhere, `courant` is its size over the
     width of a cell; `shear` is how much more it is, with that sign, at one end of the edge than at the other, over 12
-    widths; `share` is the part of the outflow of the upwind cell that goes through this edge.
+    widths. `up` is the part of the outflow of the cell below an edge that goes through it, `down` that of the cell above:
+    where the wind turns along an edge, both give.
     """
 
     sign: Float[Array, "*edges"]
     courant: Float[Array, "*edges"]
     shear: Float[Array, "*edges"]
-    share: Float[Array, "*edges"]
+    up: Float[Array, "*edges"]
+    down: Float[Array, "*edges"]
 
 
 class PlaneWind(NamedTuple):
@@ -41,12 +46,33 @@ def plane_wind(equation: AbstractBalanceLaw, grid: Grid, t: Float[Array, ""]) ->
     On each edge v is the linear function that has its values at the two Gauss points.
     """
     across = [_closed(equation, axis, *edge_speeds(equation, grid, t, axis)) for axis in (0, 1)]
-    outflow = sum(_outflow(mean, axis) for axis, (mean, _) in enumerate(across))
-    moving = outflow > 0
-    outflow = jnp.where(moving, outflow, jnp.ones_like(outflow))
-    x, y = (_edge_wind(mean, slope, outflow, axis) for axis, (mean, slope) in enumerate(across))
+    # At the two Gauss points.
+    ups, downs = (
+        [
+            0.5 * (jnp.maximum(side * (mean + PLACE * slope), 0) + jnp.maximum(side * (mean - PLACE * slope), 0))
+            for mean, slope in across
+        ]
+        for side in (1, -1)
+    )
+    outflow = sum(
+        _lower(up, axis, 1) + _lower(down, axis, 0) for axis, (up, down) in enumerate(zip(ups, downs, strict=True))
+    )
+    outflow = jnp.where(outflow > 0, outflow, jnp.ones_like(outflow))
+    winds = []
+    for axis, (mean, slope) in enumerate(across):
+        # Not jnp.abs, whose derivative at 0 is 0: where the wind turns at an edge, the flux there still depends on it.
+        sign = jnp.where(mean > 0, jnp.ones_like(mean), -jnp.ones_like(mean))
+        padded = jnp.pad(outflow, [(1, 1) if each == axis else (0, 0) for each in (0, 1)], constant_values=1)
+        below, above = _lower(padded, axis, 0), _lower(padded, axis, 1)
+        winds.append(EdgeWind(sign, sign * mean, sign * slope / 12, ups[axis] / below, downs[axis] / above))
     # Only steps depend on it, which are constants for differentiation.
-    return PlaneWind((x, y), jax.lax.stop_gradient(jnp.max(x.courant) + jnp.max(y.courant)))
+    fastest = jax.lax.stop_gradient(jnp.max(ups[0] + downs[0]) + jnp.max(ups[1] + downs[1]))
+    return PlaneWind((winds[0], winds[1]), fastest)
+
+
+def _lower(a: Float[Array, "*edges"], axis: int, first: int) -> Float[Array, "*cells"]:
+    """All but one along the axis: the last if `first` is 0, the first if it is 1."""
+    return slice_in_dim(a, first, first + a.shape[axis] - 1, axis=axis)
 
 
 def edge_speeds(
@@ -62,8 +88,8 @@ def edge_speeds(
         points = jnp.stack([along, across] if axis == 0 else [across, along], axis=-1)
         return jax.vmap(jax.vmap(lambda x: equation.velocity(t, x)[axis]))(points) / line.width
 
-    below, above = speed(-0.5 * 3**-0.5), speed(0.5 * 3**-0.5)
-    return 0.5 * (below + above), 3**0.5 * (above - below)
+    below, above = speed(-PLACE), speed(PLACE)
+    return 0.5 * (below + above), 0.5 / PLACE * (above - below)
 
 
 def _closed(
@@ -78,29 +104,7 @@ def _closed(
     return jnp.where(passes, mean, jnp.zeros_like(mean)), jnp.where(passes, slope, jnp.zeros_like(slope))
 
 
-def _outflow(mean: Float[Array, "*edges"], axis: int) -> Float[Array, "nx ny"]:
-    """What leaves each cell along the axis, per unit of time and content."""
-    cells = mean.shape[axis] - 1
-    upwards, downwards = slice_in_dim(mean, 1, None, axis=axis), slice_in_dim(mean, 0, cells, axis=axis)
-    return jnp.maximum(upwards, 0) + jnp.maximum(-downwards, 0)
-
-
-def _edge_wind(
-    mean: Float[Array, "*edges"], slope: Float[Array, "*edges"], outflow: Float[Array, "nx ny"], axis: int
-) -> EdgeWind:
-    upwards = mean > 0
-    # Not jnp.abs, whose derivative at 0 is 0: where the wind turns at an edge, the flux there still depends on it.
-    sign = jnp.where(upwards, jnp.ones_like(mean), -jnp.ones_like(mean))
-    padded = jnp.pad(outflow, [(1, 1) if each == axis else (0, 0) for each in (0, 1)], constant_values=1)
-    edges = mean.shape[axis]
-    upwind = jnp.where(
-        upwards, slice_in_dim(padded, 0, edges, axis=axis), slice_in_dim(padded, 1, edges + 1, axis=axis)
-    )
-    courant = sign * mean
-    return EdgeWind(sign, courant, sign * slope / 12, courant / upwind)
-
-
-def with_frame(extended: Float[Array, "nx+2 ny+2"]) -> Float[Array, "nx+4 ny+4"]:
+def with_frame(extended: Float[Array, "extended_x extended_y"]) -> Float[Array, "framed_x framed_y"]:
     """Two neighbours for every cell on all sides: the cells that hold what has left are hidden behind extrapolated ghosts,
     beyond which there is nothing."""
     framed = jnp.pad(extended[1:-1, 1:-1], 2)
@@ -119,7 +123,7 @@ def with_frame(extended: Float[Array, "nx+2 ny+2"]) -> Float[Array, "nx+4 ny+4"]
 def edge_flux(
     reconstruction: AbstractReconstruction,
     positivity: bool,
-    framed: Float[Array, "nx+4 ny+4"],
+    framed: Float[Array, "framed_x framed_y"],
     wind: EdgeWind,
     axis: int,
     dt: Float[Array, ""],
@@ -132,14 +136,19 @@ def edge_flux(
     The product of the averages alone, as with one point per edge, is of second order.
     """
     average, rest, rise = upwind_edge(reconstruction, framed, wind.sign, axis)
-    amount = dt * (wind.courant * (average + rest) + wind.shear * rise)
-    if positivity:
-        amount = no_more_than_there_is(amount, wind.share * average)
-    return wind.sign * amount
+    amount = wind.sign * dt * (wind.courant * (average + rest) + wind.shear * rise)
+    if not positivity:
+        return amount
+    cells = framed[2:-2, 1:-1] if axis == 1 else framed[1:-1, 2:-2]
+    below, above = _lower(cells, axis, 0), _lower(cells, axis, 1)
+    return between(amount, -wind.down * above, wind.up * below)
 
 
 def upwind_edge(
-    reconstruction: AbstractReconstruction, framed: Float[Array, "nx+4 ny+4"], sign: Float[Array, "*edges"], axis: int
+    reconstruction: AbstractReconstruction,
+    framed: Float[Array, "framed_x framed_y"],
+    sign: Float[Array, "*edges"],
+    axis: int,
 ) -> tuple[Float[Array, "*edges"], Float[Array, "*edges"], Float[Array, "*edges"]]:
     """The average of the upwind cell of each edge that faces along the axis, by how much the average of its parabola along
     the axis differs from that at the edge, and the rise along the edge, of its parabola across."""
@@ -161,7 +170,7 @@ def upwind_edge(
     return average, 0.5 * slope + curvature / 6, rise
 
 
-def gathered(x: Float[Array, "nx+1 ny"], y: Float[Array, "nx ny+1"]) -> Float[Array, "nx+2 ny+2"]:
+def gathered(x: Float[Array, "faces_x ny"], y: Float[Array, "nx faces_y"]) -> Float[Array, "extended_x extended_y"]:
     """What fluxes through all edges bring to each cell, and to the frame around them in which what leaves is kept."""
     along_x, along_y = jnp.pad(x, ((1, 1), (0, 0))), jnp.pad(y, ((0, 0), (1, 1)))
     return jnp.pad(along_x[:-1] - along_x[1:], ((0, 0), (1, 1))) + jnp.pad(

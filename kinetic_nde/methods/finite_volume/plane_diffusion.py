@@ -58,7 +58,7 @@ def plane_diffusion(equation: AbstractBalanceLaw, grid: Grid) -> PlaneDiffusion 
 
 
 def spread_through(
-    diffusion: AxisDiffusion, framed: Float[Array, "nx+4 ny+4"], axis: int, dt: Float[Array, ""]
+    diffusion: AxisDiffusion, framed: Float[Array, "framed_x framed_y"], axis: int, dt: Float[Array, ""]
 ) -> Float[Array, "*edges"]:
     """The mass that diffusion carries through each edge that faces along the axis in a time dt, divided by dx dy: that of
     -d_i (D_i g), averaged over the edge."""

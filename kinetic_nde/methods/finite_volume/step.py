@@ -86,8 +86,8 @@ def change(
 
 
 def _plane_change(
-    span: Span, always: Array, state: Float[Array, "nx+2 ny+2"], wind: PlaneWind, dt: Float[Array, ""]
-) -> Float[Array, "nx+2 ny+2"]:
+    span: Span, always: Array, state: Float[Array, "extended_x extended_y"], wind: PlaneWind, dt: Float[Array, ""]
+) -> Float[Array, "extended_x extended_y"]:
     framed = with_frame(state)
 
     def through(axis: int) -> Array:
