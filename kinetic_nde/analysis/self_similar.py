@@ -60,4 +60,4 @@ def _in_units_of_the_mean(distribution: Any) -> tuple[Float[Array, "*d"], Any]:
     if isinstance(distribution, Ensemble):
         return mean, Ensemble(distribution.samples / jnp.broadcast_to(unit, distribution.samples.shape))
     grid = distribution.grid
-    return mean, Density(Grid(grid.lower / unit, grid.upper / unit, grid.cells), distribution.values * unit)
+    return mean, Density(Grid(grid.lower / unit, grid.upper / unit, grid.cells), distribution.values * jnp.prod(unit))

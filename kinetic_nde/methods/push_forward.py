@@ -18,7 +18,7 @@ from ..network import field as fields
 from . import progress
 from .finite_volume.boundary import extend
 from .finite_volume.scheme import check_density, package
-from .method import AbstractMethod, Integrated, Options, Times, check_velocity, spans, with_field
+from .method import AbstractMethod, Integrated, Options, Times, check_line, check_velocity, spans, with_field
 from .result import Result
 from .transfer import collide, transfer
 
@@ -74,6 +74,7 @@ class PushForward(AbstractMethod):
     )
 
     def check(self, equation: Boltzmann, initial: Density) -> None:
+        check_line(self, initial)
         check_density(equation, initial)
 
     def integrate(self, equation: Boltzmann, initial: Density, times: Times, options: Options) -> Integrated:
