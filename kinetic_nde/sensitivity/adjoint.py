@@ -38,8 +38,8 @@ class TransportAdjoint(AbstractAdjoint):
       (`CheckpointAdjoint`), and for derivatives with respect to the grid, the walls or t1, of which the part that
       passes through the solve is missing.
 
-    For `FiniteVolume`, and `Particles` without noise; `Layers` is differentiated by autodiff whatever the adjoint, `Characteristics` raises
-    `TypeError`. Raises `ValueError` for fewer than 2 checkpoints.
+    For `FiniteVolume`, in two dimensions without noise, and `Particles` without noise; `Layers` is differentiated by
+    autodiff whatever the adjoint, `Characteristics` raises `TypeError`. Raises `ValueError` for fewer than 2 checkpoints.
 
     >>> import jax
     >>> import kinetic_nde as kn
