@@ -70,9 +70,8 @@ class FiniteVolume(AbstractMethod):
     def check(self, equation: AbstractBalanceLaw, initial: Density) -> None:
         check_density(equation, initial)
         if isinstance(equation, FokkerPlanck) and min(initial.grid.shape) < _LEAST_CELLS:
-            raise ValueError(
-                f"diffusion needs at least {_LEAST_CELLS} cells along an axis, the grid has {initial.grid.cells}"
-            )
+            along = " along each axis" if initial.grid.dimension > 1 else ""
+            raise ValueError(f"diffusion needs at least {_LEAST_CELLS} cells{along}, the grid has {initial.grid.cells}")
 
     def integrate(self, equation: AbstractBalanceLaw, initial: Density, times: Times, options: Options) -> Integrated:
         grid = initial.grid
