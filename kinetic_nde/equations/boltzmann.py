@@ -10,7 +10,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Real
 from .._values import as_floating, require
 from .diffusion import ConstantDiffusion, as_diffusion
 from .equation import AbstractEquation, as_field
-from .noise import AbstractNoise, NormalNoise, as_noise
+from .noise import AbstractNoise, NormalNoise, as_noise, check_strength
 
 
 class Boltzmann(AbstractEquation):
@@ -53,13 +53,7 @@ class Boltzmann(AbstractEquation):
 
     def __check_init__(self):
         check_positive(epsilon=self.epsilon, rate=self.rate)
-        if self.nu.shape != ():
-            raise ValueError(f"nu is a number, got shape {self.nu.shape}")
-        require(
-            lambda: 0 <= self.nu < np.inf,
-            lambda: f"nu is the strength of the noise, finite and not negative, got {self.nu}",
-            self.nu,
-        )
+        check_strength(self.nu)
 
     def amplitude(self, x: Float[Array, "*d"]) -> Float[Array, "*d"]:
         """sqrt(eps) nu K(x) at one point, by component."""

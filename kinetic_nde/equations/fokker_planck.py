@@ -3,15 +3,15 @@
 from typing import Any
 
 import equinox as eqx
-import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Real
 
-from .._values import as_floating, require
+from .._values import as_floating
 from ..distributions.density import Density
 from ..distributions.grid import Grid
 from .balance_law import AbstractBalanceLaw, as_walls
 from .diffusion import ConstantDiffusion, as_diffusion
 from .equation import Walls, as_field
+from .noise import check_strength
 from .steady_state import steady_state
 
 
@@ -47,13 +47,7 @@ class FokkerPlanck(AbstractBalanceLaw):
     walls: Walls | None = eqx.field(converter=as_walls, default=None)
 
     def __check_init__(self):
-        if self.nu.shape != ():
-            raise ValueError(f"nu is a number, got shape {self.nu.shape}")
-        require(
-            lambda: 0 <= self.nu < np.inf,
-            lambda: f"nu is the strength of the noise, finite and not negative, got {self.nu}",
-            self.nu,
-        )
+        check_strength(self.nu)
 
     def amplitude(self, x: Float[Array, "*d"]) -> Float[Array, "*d"]:
         """nu K(x) at one point, by component."""

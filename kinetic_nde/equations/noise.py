@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._values import require
+
 
 class AbstractNoise(eqx.Module):
     """The law of eta / nu in Eq. (20) of Herty, Trimborn, Visconti (2021), of mean 0 and variance 1, symmetric."""
@@ -59,3 +61,10 @@ def as_noise(noise: object) -> AbstractNoise:
     if isinstance(noise, AbstractNoise):
         return noise
     raise TypeError(f"noise is kn.NormalNoise() or kn.UniformNoise(), and nu its strength, not {noise!r}")
+
+
+def check_strength(nu: Float[Array, "..."]) -> None:
+    """Raises `ValueError` unless nu is a number, finite and not negative as far as it is known."""
+    if nu.shape != ():
+        raise ValueError(f"nu is a number, got shape {nu.shape}")
+    require(lambda: 0 <= nu < np.inf, lambda: f"nu is the strength of the noise, finite and not negative, got {nu}", nu)
