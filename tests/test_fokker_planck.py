@@ -83,7 +83,7 @@ def test_fluxes_are_exact_on_cubics_next_to_a_wall_and_on_fourth_powers_inside(d
 def test_the_backward_equation_is_exact_on_cubics_without_slope_at_the_walls():
     grid, law, given, slopes = between_walls([1.0, 0.0, 4.0, -1 / 3])
     always, nothing = jnp.ones((), bool), jnp.zeros(())
-    change = spread_change(always, given, spread(law, grid), law.walls, (nothing, nothing), jnp.asarray(1.0))
+    change = spread_change(law, always, given, spread(law, grid), (nothing, nothing), jnp.asarray(1.0))
     np.testing.assert_allclose(change, np.diff(slopes), rtol=1e-11, atol=1e-11)
 
 

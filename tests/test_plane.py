@@ -1,6 +1,5 @@
 """The finite-volume method in two dimensions."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -168,57 +167,6 @@ def test_heat_between_walls():
     assert solution.stats["mass_drift"] < 1e-12
 
 
-def gradient(n, adjoint, net):
-    start = kn.Density.gaussian((0.5, 1.0), (0.6, 0.5), grid(n, 5.0))
-    loss = kn.L2Loss(kn.Density.gaussian((0.3, 0.2), (0.7, 0.6), grid(n, 5.0)))
-    solve = lambda net: loss(kn.solve(kn.MeanField(net), start, t1=0.7, adjoint=adjoint).final)
-    if isinstance(adjoint, kn.ForwardMode):
-        return np.concatenate([np.ravel(each) for each in jax.tree.leaves(jax.jacfwd(solve)(net))])
-    return np.concatenate([np.ravel(each) for each in jax.tree.leaves(jax.grad(solve)(net))])
-
-
-COUPLED = kn.SimResNet(W, B, kn.Tanh())
-
-
-def test_gradients_with_respect_to_all_six_parameters():
-    exact = gradient(32, kn.CheckpointAdjoint(), COUPLED)
-    assert exact.shape == (6,)
-    np.testing.assert_allclose(gradient(32, kn.ForwardMode(), COUPLED), exact, rtol=1e-9, atol=1e-12)
-    start = kn.Density.gaussian((0.5, 1.0), (0.6, 0.5), grid(32, 5.0))
-    target = kn.L2Loss(kn.Density.gaussian((0.3, 0.2), (0.7, 0.6), grid(32, 5.0)))
-    value = jax.jit(
-        lambda net: target(kn.solve(kn.MeanField(net), start, t1=0.7, method=kn.FiniteVolume(steps=60)).final)
-    )
-    slope = jax.jit(
-        jax.grad(lambda net: target(kn.solve(kn.MeanField(net), start, t1=0.7, method=kn.FiniteVolume(steps=60)).final))
-    )(COUPLED)
-    leaves, structure = jax.tree.flatten(COUPLED)
-    sizes = [leaf.size for leaf in leaves]
-    flat = np.concatenate([np.ravel(leaf) for leaf in leaves])
-
-    def at(theta):
-        parts = np.split(theta, np.cumsum(sizes)[:-1])
-        return value(
-            jax.tree.unflatten(
-                structure, [jnp.asarray(part).reshape(leaf.shape) for part, leaf in zip(parts, leaves, strict=True)]
-            )
-        )
-
-    differences = [(at(flat + 1e-5 * e) - at(flat - 1e-5 * e)) / 2e-5 for e in np.eye(6)]
-    found = np.concatenate([np.ravel(each) for each in jax.tree.leaves(slope)])
-    np.testing.assert_allclose(found, differences, rtol=1e-5, atol=1e-8)
-
-
-def test_the_two_adjoints_come_together():
-    cells = [32, 48, 72]
-    apart = []
-    for n in cells:
-        autodiff = gradient(n, kn.CheckpointAdjoint(), COUPLED)
-        apart.append(np.max(np.abs(gradient(n, kn.TransportAdjoint(), COUPLED) - autodiff)))
-    print(f"TransportAdjoint in 2D: apart {apart}, order {order(cells, apart):.2f} (target 2)")
-    assert order(cells, apart) > 2
-
-
 def test_wrong_input():
     start = kn.Density.gaussian((0.0, 0.0), 0.5, grid(8))
     with pytest.raises(ValueError, match="field has dimension 1 and the grid 2"):
@@ -227,7 +175,5 @@ def test_wrong_input():
         kn.solve(kn.MeanField(LINEAR, walls=(-4.0, 4.0)), start, t1=1.0)
     with pytest.raises(ValueError, match="not at the ends of the grid"):
         kn.solve(kn.MeanField(LINEAR, walls=((-4.0, 4.0), (-4.0, 3.0))), start, t1=1.0)
-    with pytest.raises(TypeError, match="TransportAdjoint of a kn.FokkerPlanck is for one dimension"):
-        kn.solve(kn.FokkerPlanck(LINEAR, 0.5), start, t1=0.1, adjoint=kn.TransportAdjoint())
     with pytest.raises(ValueError, match="must give velocities of that shape"):
         kn.solve(kn.MeanField(lambda t, x: x[0]), start, t1=1.0)

@@ -80,12 +80,21 @@ def checked(samples: ArrayLike | list, grid: Grid) -> tuple[Float[Array, "m *axe
     tolerance = 1e-9 * grid.length
     # By NumPy, for which no new number of samples is a new program to compile.
     ends = lambda: (np.min(np.asarray(samples), axis=0), np.max(np.asarray(samples), axis=0))
+    lower, upper = grid.lower - tolerance, grid.upper + tolerance
     require(
-        lambda: np.all((ends()[0] >= grid.lower - tolerance) & (ends()[1] <= grid.upper + tolerance)),
-        lambda: f"samples from {ends()[0]} to {ends()[1]} do not fit on the grid {box(grid)}",
+        lambda: np.all((ends()[0] >= lower) & (ends()[1] <= upper)),
+        lambda: (
+            f"samples from {ends()[0]} to {ends()[1]} do not fit on the grid {box(grid)}: "
+            f"{_share_outside(samples, lower, upper):.2g} of the mass is outside"
+        ),
         (samples, grid),
     )
     return samples, tolerance
+
+
+def _share_outside(samples: Array, lower: Array, upper: Array) -> float:
+    points = np.asarray(samples).reshape(samples.shape[0], -1)
+    return float(np.mean(np.any((points < np.asarray(lower)) | (points > np.asarray(upper)), axis=1)))
 
 
 def summed(

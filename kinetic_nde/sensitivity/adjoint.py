@@ -6,7 +6,6 @@ from jaxtyping import Array, Float
 
 from ..adjoints.adjoint import AbstractAdjoint, as_checkpoints
 from ..adjoints.loop import TimeLoop, Tree, run_checkpointed
-from .plane_transport import plane_transport
 from .trajectories import followed
 from .transport import panels, transport
 
@@ -17,11 +16,11 @@ _POSITIONS = 64
 class TransportAdjoint(AbstractAdjoint):
     """The continuous adjoint of the mean field and of Fokker-Planck: for a density
 
-        d_t lambda + v . grad lambda + D d_xx lambda = 0,   lambda(t1) = the first variation of the loss at g(t1),
-        dD/dtheta = int int g (d_theta v . grad lambda + d_theta D d_xx lambda) dx dt,   dD/dg0 = lambda(t0),
+        d_t lambda + v . grad lambda + sum_i D_i d_ii lambda = 0,   lambda(t1) = the first variation of the loss at g(t1),
+        dD/dtheta = int int g (d_theta v . grad lambda + sum_i d_theta D_i d_ii lambda) dx dt,   dD/dg0 = lambda(t0),
 
     section 2.4 of Herty, Trimborn, Visconti (2021) with the signs of (C6), and the backward Kolmogorov equation where there
-    is noise, D = nu^2 K^2 / 2; carried backwards by the reconstruction, the diffusion stencil and the Runge-Kutta method of
+    is noise, D_i = nu^2 K_i^2 / 2; carried backwards by the reconstruction, the diffusion stencil and the Runge-Kutta method of
     the solve; a cotangent at a save time is added to lambda there. For an ensemble without noise p' = -(d_x v)^T p along each
     trajectory. The gradient reaches all arrays of floats in the equation but its walls, that is in the field and, for
     Fokker-Planck, in nu and K, and the initial averages or samples, nothing else.
@@ -38,7 +37,7 @@ class TransportAdjoint(AbstractAdjoint):
       (`CheckpointAdjoint`), and for derivatives with respect to the grid, the walls or t1, of which the part that
       passes through the solve is missing.
 
-    For `FiniteVolume`, in two dimensions without noise, and `Particles` without noise; `Layers` is differentiated by
+    For `FiniteVolume` and for `Particles` without noise; `Layers` is differentiated by
     autodiff whatever the adjoint, `Characteristics` raises `TypeError`. Raises `ValueError` for fewer than 2 checkpoints.
 
     >>> import jax
@@ -57,12 +56,7 @@ class TransportAdjoint(AbstractAdjoint):
         self, time_loop: TimeLoop, clock: Tree, state: Tree, args: Tree, *, spans: int, steps: int | None
     ) -> tuple[Tree, Tree]:
         slots = self.checkpoints or max(8, _STATES // spans)
-        if args.grid.dimension > 1 and args.diffusion is not None:
-            raise TypeError(
-                "TransportAdjoint of a kn.FokkerPlanck is for one dimension: take kn.CheckpointAdjoint() or kn.ForwardMode()"
-            )
-        rule = transport if args.grid.dimension == 1 else plane_transport
-        return run_checkpointed(panels(args, time_loop), slots, clock, state, args, rule)
+        return run_checkpointed(panels(args, time_loop), slots, clock, state, args, transport)
 
     def trajectories(self, problem: Tree, law: Tree, start: Tree, ts: Float[Array, " k"]) -> tuple:
         return followed(problem, law, start, ts, self.checkpoints or _POSITIONS)

@@ -2,14 +2,16 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from ..adjoints.fence import fenced
-from ..distributions.reconstruction import ghosts, threshold
+from ..distributions.grid import Grid
+from ..distributions.reconstruction import AbstractReconstruction, ghosts, threshold
 from ..equations.balance_law import AbstractBalanceLaw
 from ..methods.finite_volume.flux import upwind_state
-from ..methods.finite_volume.step import Span
+from .kolmogorov import Spread
 
 
 class Headwind(NamedTuple):
@@ -36,12 +38,11 @@ class Headwind(NamedTuple):
 
 
 def headwind(
-    law: AbstractBalanceLaw,
-    speed: Float[Array, " faces"],
-    beyond: tuple[Array, Array],
-    diffuse: Bool[Array, " 2"],
+    law: AbstractBalanceLaw, grid: Grid, t: Float[Array, ""], beyond: tuple[Array, Array], diffusion: Spread | None
 ) -> Headwind:
-    """From v / dx at all faces, lambda beyond open ends, and where diffusion keeps mass from piling up at a wall."""
+    """From v / dx at all faces, lambda beyond open ends, and diffusion, which keeps mass from piling up at a wall."""
+    speed = jax.vmap(lambda x: law.velocity(t, x))(grid.faces) / grid.width
+    diffuse = jnp.zeros(2, bool) if diffusion is None else ~diffusion.free
     ones = jnp.ones_like(speed)
     inside, shaped, inflow = ones, ones, 0 * ones
     still, open_ends = [], []
@@ -77,7 +78,11 @@ def headwind(
 
 
 def carried_change(
-    span: Span, always: Array, adjoint: Float[Array, " cells"], wind: Headwind, dt: Float[Array, ""]
+    reconstruction: AbstractReconstruction,
+    always: Bool[Array, ""],
+    adjoint: Float[Array, " cells"],
+    wind: Headwind,
+    dt: Float[Array, ""],
 ) -> Float[Array, " cells"]:
     """dt times the average of v d_x lambda = d_x(v lambda) - (div v) lambda in each cell."""
     before, after = ghosts(adjoint)
@@ -85,7 +90,7 @@ def carried_change(
     padded = jnp.concatenate([nothing, before[None], adjoint, after[None], nothing])
 
     def carried(padded: Array, sign: Array, base: Array, gain: Array, inflow: Array) -> Array:
-        upwind, rest = upwind_state(span.reconstruction, threshold(span.grid.cells), padded, sign)
+        upwind, rest = upwind_state(reconstruction, threshold(adjoint.size), padded, sign)
         return base * upwind + gain * rest + inflow
 
     def change(through: Array, padded: Array, divergence: Array, bend: Array, dt: Array) -> Array:

@@ -2,90 +2,87 @@
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from ..adjoints.fence import fenced
 from ..distributions.grid import Grid
 from ..distributions.reconstruction import ghosts
-from ..equations.balance_law import AbstractBalanceLaw
-from ..equations.equation import Walls
+from ..equations.balance_law import AbstractBalanceLaw, walls_by_axis
+from ..equations.equation import Ends
 from ..methods.finite_volume.diffusion import diffusivities
-from .pairing import PLACE, places
+
+# The two Gauss points of a cell, where s^2 = 1/12: a parabola has no curvature to show there.
+PLACE = 12**-0.5
 
 
 class Spread(NamedTuple):
     """D / dx^2 at the two Gauss points of each cell, and whether it vanishes at either end of the grid."""
 
-    left: Float[Array, " cells"]
-    right: Float[Array, " cells"]
+    inside: Float[Array, "2 cells"]
     free: Bool[Array, " 2"]
 
 
 def spread(law: AbstractBalanceLaw, grid: Grid) -> Spread | None:
     """The diffusion of a law where lambda needs it; None if it has none."""
-    at = jax.tree.map(lambda x: diffusivities(law, grid, x), places(grid))
-    return None if at.ends is None else Spread(at.left, at.right, at.ends == 0)
-
-
-class Weights(NamedTuple):
-    """What D / dx^2 is multiplied by in int g D d_xx lambda dx, at the two Gauss points of each cell."""
-
-    left: Float[Array, " cells"]
-    right: Float[Array, " cells"]
+    at_ends = diffusivities(law, grid, jnp.stack([grid.lower, grid.upper]))
+    if at_ends is None:
+        return None
+    shift = PLACE * grid.width
+    inside = [diffusivities(law, grid, grid.centers + side * shift) for side in (-1, 1)]
+    return Spread(jnp.stack(inside), at_ends == 0)
 
 
 def spread_change(
+    law: AbstractBalanceLaw,
     always: Bool[Array, ""],
     adjoint: Float[Array, " cells"],
     spread: Spread,
-    walls: Walls | None,
     beyond: tuple[Array, Array],
     dt: Float[Array, ""],
 ) -> Float[Array, " cells"]:
     """dt times the average of D d_xx lambda in each cell."""
 
     def change(adjoint: Array, spread: Spread, beyond: tuple[Array, Array], dt: Array) -> Array:
-        left, right = _bends(adjoint, walls, spread.free, beyond)
-        return 0.5 * dt * (spread.left * left + spread.right * right)
+        average, tilt = bends(adjoint, walls_by_axis(law, 1)[0], spread.free, beyond)
+        left, right = spread.inside
+        return 0.5 * dt * (left * (average - tilt) + right * (average + tilt))
 
     return fenced(always, change, adjoint, spread, beyond, dt)
 
 
 def pair_spread(
+    law: AbstractBalanceLaw,
     always: Bool[Array, ""],
     averages: Float[Array, " cells"],
     adjoint: Float[Array, " cells"],
     spread: Spread,
-    walls: Walls | None,
     beyond: tuple[Array, Array],
-) -> Weights:
-    """g d_xx lambda, from averages of both."""
+) -> Float[Array, "2 cells"]:
+    """g d_xx lambda, from averages of both: what D / dx^2 is multiplied by in int g D d_xx lambda dx."""
 
-    def weigh(averages: Array, adjoint: Array, free: Array, beyond: tuple[Array, Array]) -> Weights:
-        left, right = _bends(adjoint, walls, free, beyond)
+    def weigh(averages: Array, adjoint: Array, free: Array, beyond: tuple[Array, Array]) -> Array:
+        average, tilt = bends(adjoint, walls_by_axis(law, 1)[0], free, beyond)
         before, after = ghosts(averages)
         padded = jnp.concatenate([before[None], averages, after[None]])
         slope = 0.5 * PLACE * (padded[2:] - padded[:-2])
-        return Weights(0.5 * (averages - slope) * left, 0.5 * (averages + slope) * right)
+        return 0.5 * jnp.stack([(averages - slope) * (average - tilt), (averages + slope) * (average + tilt)])
 
     return fenced(always, weigh, averages, adjoint, spread.free, beyond)
 
 
-def _bends(
-    adjoint: Float[Array, " cells"], walls: Walls | None, free: Bool[Array, " 2"], beyond: tuple[Array, Array]
+def bends(
+    adjoint: Float[Array, " cells"], walls: Ends, free: Bool[Array, " 2"], beyond: tuple[Array, Array]
 ) -> tuple[Float[Array, " cells"], Float[Array, " cells"]]:
-    """d_xx lambda dx^2 at the two Gauss points of each cell, from averages of lambda by its slopes at the faces.
+    """The average of d_xx lambda dx^2 in each cell, and by how much it is more at the right one of the two Gauss points, from
+    averages of lambda by its slopes at the faces.
 
     Nothing passes a wall, so that lambda has no slope there; at an open end it has the value that what has left counts;
     and an end where D vanishes asks for nothing.
     """
     slopes = (15 * (adjoint[2:-1] - adjoint[1:-2]) - (adjoint[3:] - adjoint[:-3])) / 12
     ends = []
-    for near, wall, free_here, value in zip(
-        (adjoint[:4], adjoint[:-5:-1]), walls or (None, None), free, beyond, strict=True
-    ):
+    for near, wall, free_here, value in zip((adjoint[:4], adjoint[:-5:-1]), walls, free, beyond, strict=True):
         alone = _dot((-35 / 12, 23 / 4, -15 / 4, 11 / 12), near), _dot((-11 / 12, 9 / 12, 3 / 12, -1 / 12), near)
         if wall is None:
             held = _dot((3.5, -0.5), near) - 3 * value, alone[1]
@@ -94,10 +91,7 @@ def _bends(
         ends.append(jnp.where(free_here, jnp.stack(alone), jnp.stack(held)))
     slopes = jnp.concatenate([ends[0], slopes, -ends[1][::-1]])
     average = slopes[1:] - slopes[:-1]
-    steps = jnp.diff(jnp.pad(average, 1, mode="edge"))
-    inner = 0.5 * (steps[:-1] + steps[1:])
-    change = inner.at[0].set(steps[1]).at[-1].set(steps[-2]) * PLACE
-    return average - change, average + change
+    return average, PLACE * jnp.asarray(jnp.gradient(average))
 
 
 def _dot(weights: tuple[float, ...], values: Float[Array, " n"]) -> Float[Array, ""]:

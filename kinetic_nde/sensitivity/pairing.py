@@ -2,16 +2,16 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from ..adjoints.fence import fenced
 from ..distributions.grid import Grid
 from ..distributions.reconstruction import AbstractReconstruction, ghosts, threshold
+from ..equations.balance_law import AbstractBalanceLaw
 from .headwind import Headwind
-
-# The two Gauss points of a cell, where s^2 = 1/12: a parabola has no curvature to show there.
-PLACE = 12**-0.5
+from .kolmogorov import PLACE
 
 
 class Pairing(NamedTuple):
@@ -23,15 +23,16 @@ class Pairing(NamedTuple):
     ends: Float[Array, " 2"]
 
 
-def places(grid: Grid) -> Pairing:
-    """Where v is needed."""
+def speeds(law: AbstractBalanceLaw, grid: Grid, t: Float[Array, ""]) -> Pairing:
+    """v / dx where it is paired."""
     shift = PLACE * grid.width
-    return Pairing(grid.centers - shift, grid.centers + shift, jnp.stack([grid.lower, grid.upper]))
+    places = Pairing(grid.centers - shift, grid.centers + shift, jnp.stack([grid.lower, grid.upper]))
+    return jax.tree.map(lambda x: jax.vmap(lambda x: law.velocity(t, x))(x) / grid.width, places)
 
 
 def pair(
-    always: Array,
     reconstruction: AbstractReconstruction,
+    always: Bool[Array, ""],
     averages: Float[Array, " cells"],
     adjoint: Float[Array, " cells"],
     wind: Headwind,

@@ -1,5 +1,6 @@
 """The adjoint transport equation, solved backwards in time beside the stored states of a finite-volume solve."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -11,22 +12,59 @@ from ..adjoints.lockstep import any_member, slowest_member
 from ..adjoints.loop import Sweep, TimeLoop
 from ..methods.finite_volume.ssprk3 import STAGES, step_ssprk3
 from ..methods.finite_volume.step import Clock, Span, pace
-from .headwind import Headwind, carried_change, headwind
+from .headwind import carried_change, headwind
 from .integral import Integral, Node, begin, end, extend
-from .kolmogorov import Weights, pair_spread, spread, spread_change
-from .pairing import Pairing, pair, places
+from .kolmogorov import pair_spread, spread, spread_change
+from .pairing import pair, speeds
+from .plane_headwind import plane_carried_change, plane_headwind
+from .plane_kolmogorov import plane_pair_spread, plane_spread, plane_spread_change
+from .plane_pairing import plane_pair, plane_speeds
 
 # Of the integral over time: steps between two nodes at most, and panels in a span at least if it has so many steps.
 _LONGEST, _FEWEST = 8, 32
 
-_Weights = tuple[Pairing, Weights | None]
+
+class Course(NamedTuple):
+    """How lambda is carried and paired with g on one kind of grid; the signatures are those of the functions of `LINE`."""
+
+    beyond: Callable
+    headwind: Callable
+    carried_change: Callable
+    speeds: Callable
+    pair: Callable
+    spread: Callable
+    spread_change: Callable
+    pair_spread: Callable
+
+
+# What is beyond the two ends of each axis: in two dimensions the edges of the frame, without its corners.
+LINE = Course(
+    lambda frame: (frame[0], frame[-1]),
+    headwind,
+    carried_change,
+    speeds,
+    pair,
+    spread,
+    spread_change,
+    pair_spread,
+)
+PLANE = Course(
+    lambda frame: (frame[jnp.array([0, -1]), 1:-1], frame[1:-1, jnp.array([0, -1])].T),
+    plane_headwind,
+    plane_carried_change,
+    plane_speeds,
+    plane_pair,
+    plane_spread,
+    plane_spread_change,
+    plane_pair_spread,
+)
 
 
 class _Carry(NamedTuple):
     """`adjoint`: averages of lambda in units of the largest at the end of the span, at the node of the `integral`, which
     `steps` steps lead to."""
 
-    adjoint: Float[Array, " cells"]
+    adjoint: Float[Array, "*cells"]
     steps: Int[Array, ""]
     integral: Integral
 
@@ -66,52 +104,49 @@ def _panel(span: Span) -> Int[Array, ""]:
     return slowest_member(jnp.clip(steps / _FEWEST, 1, _LONGEST).astype(jnp.int32))
 
 
-def transport(loop: TimeLoop, span: Span, final: tuple[Clock, Array], cotangent: Float[Array, " extended"]) -> Sweep:
+def transport(loop: TimeLoop, span: Span, final: tuple[Clock, Array], cotangent: Float[Array, "*extended"]) -> Sweep:
     """The panels of a span reversed by
 
-        d_t lambda + v d_x lambda + D d_xx lambda = 0,
-        dD/dtheta = int int g (d_theta v d_x lambda + d_theta D d_xx lambda) dx dt,
+        d_t lambda + v . grad lambda + sum_i D_i d_ii lambda = 0,
+        dD/dtheta = int int g (d_theta v . grad lambda + sum_i d_theta D_i d_ii lambda) dx dt,
 
     section 2.4 of Herty, Trimborn, Visconti (2021) with the signs of (C6), and the backward Kolmogorov equation where
-    there is diffusion. Third order needs all of this: the cotangent
-    of the averages becomes averages of lambda by 1 + d2 / 12, with d2 the second difference, and back by 1 - d2 / 12;
-    the average of (div v) lambda is the product of averages and that of slopes / 12; g and d_x lambda are paired at
-    Gauss points; and the integral over time is the trapezoidal rule with its end corrections, from slopes by parabolas.
+    there is diffusion. Third order needs all of this: the cotangent of the averages becomes averages of lambda by
+    1 + d2 / 12, with d2 the second difference, and back by 1 - d2 / 12; the average of (div v) lambda is the product of
+    averages and that of slopes / 12; g and grad lambda are paired at Gauss points; and the integral over time is the
+    trapezoidal rule with its end corrections, from slopes by parabolas.
     """
-    law, grid = span.equation, span.grid
-    outside = cotangent[0], cotangent[-1]
-    start = _corrected(cotangent[1:-1], 1 / 12)
+    law, grid, reconstruction = span.equation, span.grid, span.reconstruction
+    course = LINE if grid.dimension == 1 else PLANE
+    inside = (slice(1, -1),) * grid.dimension
+    frame, start = cotangent.at[inside].set(0), _corrected(cotangent[inside], 1 / 12)
     # What leaves may be all that counts.
-    largest = jnp.max(jnp.abs(jnp.concatenate([start, jnp.stack(outside)])))
+    largest = jnp.maximum(jnp.max(jnp.abs(start)), jnp.max(jnp.abs(frame)))
     scale = jnp.maximum(largest, jnp.finfo(start.dtype).tiny)
-    beyond = outside[0] / scale, outside[1] / scale
+    beyond = course.beyond(frame / scale)
     trained, rest = eqx.partition(law, eqx.is_inexact_array)
+    diffusion = course.spread(law, grid)
 
-    diffusion = spread(law, grid)
-    diffuse = jnp.zeros(2, bool) if diffusion is None else ~diffusion.free
+    def wind_at(t: Array) -> Any:
+        return course.headwind(law, grid, t, beyond, diffusion)
 
-    def wind_at(t: Array) -> Headwind:
-        return headwind(law, jax.vmap(lambda x: law.velocity(t, x))(grid.faces) / grid.width, beyond, diffuse)
+    def pull(t: Array, weights: tuple) -> Any:
+        """The derivative with respect to the parameters of v and D where g and lambda are paired, times the weights."""
 
-    def pull(t: Array, weights: _Weights) -> Any:
-        """The derivative with respect to the parameters of v / dx and D / dx^2 where g and lambda are paired, times the
-        weights."""
-
-        def pairs(trained: Any) -> _Weights:
+        def pairs(trained: Any) -> tuple:
             law = eqx.combine(trained, rest)
-            speeds = jax.tree.map(lambda x: jax.vmap(lambda x: law.velocity(t, x))(x) / grid.width, places(grid))
-            diffusion = spread(law, grid)
-            return speeds, None if diffusion is None else Weights(diffusion.left, diffusion.right)
+            diffusion = course.spread(law, grid)
+            return course.speeds(law, grid, t), None if diffusion is None else diffusion.inside
 
         return jax.vjp(pairs, trained)[1](weights)[0]
 
     def node(always: Array, entry: tuple, adjoint: Array) -> Node:
         (t, _), state = entry
         wind = wind_at(t) if steady is None else steady
-        averages, of_diffusion = state[1:-1], None
+        averages, of_diffusion = state[inside], None
         if diffusion is not None:
-            of_diffusion = pair_spread(always, averages, adjoint, diffusion, law.walls, beyond)
-        weights = pair(always, span.reconstruction, averages, adjoint, wind, beyond), of_diffusion
+            of_diffusion = course.pair_spread(law, always, averages, adjoint, diffusion, beyond)
+        weights = course.pair(reconstruction, always, averages, adjoint, wind, beyond), of_diffusion
         return Node(t, pull(t, weights) if steady is None else weights)
 
     def back(k: Array, entry: tuple, carry: _Carry) -> _Carry:
@@ -124,10 +159,10 @@ def transport(loop: TimeLoop, span: Span, final: tuple[Clock, Array], cotangent:
             winds = [wind_at(end - stage * dt) if steady is None else steady for stage in STAGES]
 
             def change(stage: int, adjoint: Array) -> Array:
-                carried = carried_change(span, always, adjoint, winds[stage], dt)
+                carried = course.carried_change(reconstruction, always, adjoint, winds[stage], dt)
                 if diffusion is None:
                     return carried
-                return carried + spread_change(always, adjoint, diffusion, law.walls, beyond, dt)
+                return carried + course.spread_change(law, always, adjoint, diffusion, beyond, dt)
 
             return step_ssprk3(change, adjoint)
 
@@ -137,7 +172,7 @@ def transport(loop: TimeLoop, span: Span, final: tuple[Clock, Array], cotangent:
     def finish(carry: _Carry) -> tuple[Array, Span]:
         gradient = end(carry.integral) if steady is None else pull(span.end, end(carry.integral))
         zeros = jax.tree.map(jnp.zeros_like, eqx.filter(span, eqx.is_inexact_array))
-        state = jnp.concatenate([outside[0][None], scale * _corrected(carry.adjoint, -1 / 12), outside[1][None]])
+        state = frame.at[inside].set(scale * _corrected(carry.adjoint, -1 / 12))
         return state, zeros._replace(equation=jax.tree.map(lambda leaf: scale * leaf, gradient))
 
     steady = None if span.steady is None else wind_at(span.end)
@@ -145,6 +180,12 @@ def transport(loop: TimeLoop, span: Span, final: tuple[Clock, Array], cotangent:
     return Sweep(back, _Carry(start / scale, final[0][1], begin(last)), finish)
 
 
-def _corrected(averages: Float[Array, " cells"], share: float) -> Float[Array, " cells"]:
-    """averages + share d2, without the correction in the outermost cells."""
-    return averages.at[1:-1].add(share * (averages[2:] - 2 * averages[1:-1] + averages[:-2]))
+def _corrected(averages: Float[Array, "*cells"], share: float) -> Float[Array, "*cells"]:
+    """averages + share d2, d2 the sum of the second differences along the axes, of which there is none in the outermost
+    cells."""
+    corrected = averages
+    for axis in range(averages.ndim):
+        line = jnp.moveaxis(averages, axis, 0)
+        second = jnp.pad(line[2:] - 2 * line[1:-1] + line[:-2], ((1, 1), *[(0, 0)] * (line.ndim - 1)))
+        corrected = corrected + share * jnp.moveaxis(second, 0, axis)
+    return corrected

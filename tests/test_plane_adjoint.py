@@ -1,0 +1,158 @@
+"""Derivatives of finite-volume solves in two dimensions."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jax.flatten_util import ravel_pytree
+
+import kinetic_nde as kn
+
+COUPLED = kn.SimResNet(np.array([[-0.5, 1.4], [1.0, 0.3]]), np.array([0.2, -0.1]), kn.Tanh())
+
+
+class Uneven(kn.equations.diffusion.AbstractDiffusion):
+    """Noise of another strength along each axis, that along x from place to place."""
+
+    strength: jax.Array
+
+    def __call__(self, x):
+        return self.strength * jnp.stack([1.0 + 0.1 * x[0] * jnp.sin(x[1]), jnp.full_like(x[0], 0.5)])
+
+
+NOISY = kn.FokkerPlanck(COUPLED, 0.7, Uneven(jnp.array([1.0, 0.8])))
+
+
+def grid(cells, reach=5.0):
+    return kn.Grid((-reach, -reach), (reach, reach), (cells, cells))
+
+
+def order(cells, errors):
+    return -np.polyfit(np.log(cells), np.log(errors), 1)[0]
+
+
+def loss_of(cells, adjoint=None, steps=None):
+    """1/2 int int |g(0.7) - h|^2 as a function of an equation."""
+    start = kn.Density.gaussian((0.5, 1.0), (0.6, 0.5), grid(cells))
+    loss = kn.L2Loss(kn.Density.gaussian((0.3, 0.2), (0.7, 0.6), grid(cells)))
+    method = kn.FiniteVolume(steps=steps)
+    return lambda law: loss(
+        kn.solve(law, start, t1=0.7, method=method, adjoint=adjoint or kn.CheckpointAdjoint()).final
+    )
+
+
+def gradient(law, cells, adjoint):
+    return ravel_pytree(jax.grad(loss_of(cells, adjoint))(law))[0]
+
+
+def test_gradients_with_respect_to_all_six_parameters():
+    law, cells = kn.MeanField(COUPLED), 32
+    exact = gradient(law, cells, kn.CheckpointAdjoint())
+    assert exact.shape == (6,)
+    forward = ravel_pytree(jax.jacfwd(loss_of(cells, kn.ForwardMode()))(law))[0]
+    np.testing.assert_allclose(forward, exact, rtol=1e-9, atol=1e-12)
+    # Steps that do not move with the parameters.
+    theta, rebuilt = ravel_pytree(law)
+    value = jax.jit(lambda theta: loss_of(cells, steps=60)(rebuilt(theta)))
+    differences = [(value(theta + 1e-5 * e) - value(theta - 1e-5 * e)) / 2e-5 for e in np.eye(6)]
+    np.testing.assert_allclose(jax.jit(jax.grad(value))(theta), differences, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize(("law", "cells"), [(kn.MeanField(COUPLED), [32, 64]), (NOISY, [24, 48])], ids=["", "noise"])
+def test_the_two_adjoints_come_together(law, cells):
+    """With noise in nu and in K too, nine numbers."""
+    apart = []
+    for n in cells:
+        autodiff = gradient(law, n, kn.CheckpointAdjoint())
+        apart.append(np.max(np.abs(gradient(law, n, kn.TransportAdjoint()) - autodiff)))
+    print(
+        f"TransportAdjoint in 2D: apart {apart} of {jnp.max(jnp.abs(autodiff)):.3g}, order {order(cells, apart):.2f} (target 2)"
+    )
+    assert autodiff.size == (6 if law is not NOISY else 9)
+    assert order(cells, apart) > 2
+
+
+def lifted(law, axis):
+    """A law on a line as one in the plane, in which nothing happens along the other axis."""
+    net = law.field
+    weight = jnp.zeros((2, 2)).at[axis, axis].set(1.0)
+    field = kn.SimResNet(
+        jax.tree.map(lambda w: jnp.expand_dims(w, (-2, -1)) * weight, net.weight),
+        jax.tree.map(lambda b: jnp.expand_dims(b, -1) * weight[axis], net.bias),
+        net.activation,
+    )
+    pairs = [(None, None), (None, None)]
+    pairs[axis] = law.walls
+    if isinstance(law, kn.MeanField):
+        return kn.MeanField(field, walls=tuple(pairs))
+    return kn.FokkerPlanck(field, law.amplitude, Single(law.diffusion, axis), walls=tuple(pairs))
+
+
+class Single(kn.equations.diffusion.AbstractDiffusion):
+    """That of a line, along one axis of the plane."""
+
+    line: kn.ConstantDiffusion
+    axis: int
+
+    def __call__(self, x):
+        return jnp.zeros_like(x).at[self.axis].set(self.line(x[self.axis]))
+
+
+TURNING = kn.SimResNet(kn.Interpolated([0.0, 1.0], [1.3, -1.0]), 0.3, kn.Tanh())
+OUTWARDS = kn.SimResNet(1.3, 0.3, kn.Tanh())
+
+
+@pytest.mark.parametrize(
+    ("law", "axis"),
+    [
+        (kn.MeanField(OUTWARDS, walls=(-2.0, 2.0)), 0),
+        (kn.MeanField(TURNING, walls=(-2.0, None)), 1),
+        (kn.FokkerPlanck(OUTWARDS, 0.6, walls=(-2.0, 2.0)), 1),
+        (kn.FokkerPlanck(OUTWARDS, 0.6, walls=(None, 2.0)), 0),
+    ],
+    ids=["walls", "open end, in time", "noise, walls", "noise, open end"],
+)
+def test_a_plane_in_which_one_axis_is_idle_is_a_line(law, axis):
+    """Values, and gradients by the adjoint equation, at walls where mass piles up, at open ends, with noise, with fields
+    that change in time: as in one dimension."""
+    line = kn.Grid(-2.0, 2.0, 60)
+    box = kn.Grid((-2.0, 0.0), (2.0, 1.0), (60, 4)) if axis == 0 else kn.Grid((0.0, -2.0), (1.0, 2.0), (4, 60))
+    start = kn.Density.gaussian(0.2, 0.4, line)
+    flat = kn.Density(box, jnp.broadcast_to(jnp.expand_dims(start.values, 1 - axis), box.shape))
+    measure = lambda values: (line.width * jnp.sum(jnp.sin(line.centers + 0.3) * values)) ** 2
+
+    def on_line(law):
+        return measure(kn.solve(law, start, t1=1.0, adjoint=kn.TransportAdjoint()).final.values)
+
+    def on_plane(law):
+        final = kn.solve(lifted(law, axis), flat, t1=1.0, adjoint=kn.TransportAdjoint()).final
+        return measure(jnp.mean(final.values, axis=1 - axis))
+
+    (value, slopes), (flat_value, flat_slopes) = (jax.value_and_grad(each)(law) for each in (on_line, on_plane))
+    slopes, flat_slopes = ravel_pytree(slopes)[0], ravel_pytree(flat_slopes)[0]
+    print(f"{value:.6f} {flat_value:.6f}; {slopes} {flat_slopes}")
+    # A jump counts as steep from another height on.
+    assert flat_value == pytest.approx(float(value), rel=2e-3)
+    np.testing.assert_allclose(flat_slopes, slopes, rtol=5e-3, atol=1e-3 * np.max(np.abs(slopes)))
+
+
+def test_retraining_towards_a_target():
+    """Algorithm 1 finds the bias that carries one Gaussian onto another."""
+    still = kn.SimResNet(np.zeros((2, 2)), np.zeros(2), kn.Identity())
+    start, target = (kn.Density.gaussian(mean, 0.8, grid(24)) for mean in ((-0.5, 0.3), (0.5, -0.2)))
+    found = kn.retrain(
+        kn.MeanField(still), start, kn.L2Loss(target), t1=1.0, optimizer=optax.adam(0.1), max_updates=40, tolerance=1e-5
+    )
+    final = kn.solve(found.equation, start, t1=1.0).final
+    np.testing.assert_allclose(final.mean, target.mean, atol=0.02)
+    assert float(found.history.loss[-1]) < 1e-3 * float(found.history.loss[0])
+
+
+def test_the_table_of_gradients():
+    """The adjoint equation, autodiff and forward mode beside differences, for all six parameters."""
+    table = kn.check_gradient(lambda net: loss_of(32)(kn.MeanField(net)), COUPLED)
+    print(table)
+    assert table.taylor_rates["CheckpointAdjoint"] > 1.8
+    assert table.differences["ForwardMode"] < 1e-8
+    assert table.differences["TransportAdjoint"] < 0.1
