@@ -6,10 +6,10 @@ from matplotlib.axes import Axes
 
 from ..distributions.density import Density
 from ..solution import Solution
-from .style import axes_or_new, finish, save_times, shade, spread, style
+from .peaks import REACH, resolved_top, summits, widened
+from .style import axes_or_new, finish, save_times, shade, spread, style, time_rows
 
 _NAMED = 6  # times in the legend
-_REACH = 3  # cells in which a peak has to fall
 _DECADES = 8
 
 
@@ -44,7 +44,11 @@ def plot_evolution(
     ts = save_times(solution)
     if not isinstance(solution.distributions, Density):
         raise TypeError("plot_evolution draws densities: solve from a kn.Density, or use plot_trajectories")
-    rows = np.arange(ts.size) if times is None else _rows(ts, times)
+    if solution.distributions.dimension != 1:
+        raise ValueError(
+            "plot_evolution draws densities in one dimension: use plot_snapshots, or plot_density for one of them"
+        )
+    rows = np.arange(ts.size) if times is None else time_rows(ts, times)
     ts = ts[rows]
     # The leaves of the grid have the time first too, but the grid is the same at all times.
     faces = np.asarray(solution[0].grid.faces)
@@ -61,21 +65,13 @@ def plot_evolution(
         if log:
             _log_axis(ax, values, highest)
         else:
-            top = max(_top(values, clip), highest)
+            top = max(curve_top(values, clip), highest)
             ax.set_ylim(min(-0.02 * top, 1.05 * values.min()), top)
-            _mark_clipped(ax, ts, faces, values, top)
+            mark_clipped(ax, ts, faces, values, top)
         finish(ax, xlabel, ylabel)
         # Above the axes: curves of which each fills the width leave no room between them.
         ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2, ncols=3)
     return ax
-
-
-def _rows(ts: np.ndarray, times: ArrayLike | list) -> np.ndarray:
-    wanted = np.atleast_1d(np.asarray(times, dtype=float))
-    rows = np.abs(ts[None, :] - wanted[:, None]).argmin(axis=1)
-    if wanted.size == 0 or not np.allclose(ts[rows], wanted, rtol=1e-6, atol=1e-6 * np.ptp(ts)):
-        raise ValueError(f"times must be save times of the solution, {ts}, got {wanted}")
-    return rows
 
 
 def _colour(k: int, count: int) -> tuple[float, ...]:
@@ -90,32 +86,20 @@ def _log_axis(ax: Axes, values: np.ndarray, highest: float) -> None:
         ax.set_ylim(max(top / 10**_DECADES, 0.5 * positive.min()), top)
 
 
-def _top(values: np.ndarray, clip: bool) -> float:
-    """Where the axis ends: above everything, unless peaks tower over a rest that is worth seeing."""
-    highest = values.max() if values.max() > 0 else 1.0
-    rest = np.where(_unresolved(values), 0.0, values)
-    worthwhile = np.any(rest.sum(axis=1) > 0.1 * values.sum(axis=1))
-    if clip and worthwhile and highest > 3 * rest.max():
-        return 1.2 * rest.max()
-    return 1.05 * highest
+def curve_top(values: np.ndarray, clip: bool) -> float:
+    """Where the axis of curves (times, cells) ends: above everything, unless peaks tower over a rest that is worth seeing."""
+    peaks = widened(summits(values)) if clip else np.zeros(values.shape, bool)
+    highest, clipped = resolved_top(values, peaks)
+    return (1.2 if clipped else 1.05) * highest
 
 
-def _unresolved(values: np.ndarray) -> np.ndarray:
-    """Which of the averages (times, cells) belong to a peak that the grid does not resolve."""
-    # Beyond an end there is nothing to fall to: a peak at a wall is judged by its other side.
-    padded = np.pad(values, ((0, 0), (_REACH, _REACH)), constant_values=-np.inf)
-    summit = values > 4 * np.maximum(padded[:, : -2 * _REACH], padded[:, 2 * _REACH :])
-    padded = np.pad(summit, ((0, 0), (_REACH, _REACH)))
-    return np.any([padded[:, k : k + values.shape[1]] for k in range(2 * _REACH + 1)], axis=0)
-
-
-def _mark_clipped(ax: Axes, ts: np.ndarray, faces: np.ndarray, values: np.ndarray, top: float) -> None:
+def mark_clipped(ax: Axes, ts: np.ndarray, faces: np.ndarray, values: np.ndarray, top: float) -> None:
     """An arrow over each group of cells that leave the axes, with the mass there at the last such time."""
     above = np.flatnonzero(np.any(values > top, axis=0))
-    groups = np.split(above, np.flatnonzero(np.diff(above) > _REACH) + 1) if above.size else []
+    groups = np.split(above, np.flatnonzero(np.diff(above) > REACH) + 1) if above.size else []
     for group in groups:
         last = int(np.flatnonzero(np.any(values[:, group] > top, axis=1))[-1])
-        cells = slice(max(group[0] - _REACH, 0), group[-1] + _REACH + 1)
+        cells = slice(max(group[0] - REACH, 0), group[-1] + REACH + 1)
         mass = np.sum(values[last, cells] * np.diff(faces)[cells])
         x = 0.5 * (faces[group[0]] + faces[group[-1] + 1])
         place = {"xy": (x, 1.0), "xycoords": ax.get_xaxis_transform()}

@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
+from jaxtyping import ArrayLike
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -106,3 +107,12 @@ def save_times(solution: Solution) -> np.ndarray:
             f"this is a batch of solutions (ts has shape {solution.ts.shape}): draw its members one by one"
         )
     return np.asarray(solution.ts)
+
+
+def time_rows(ts: np.ndarray, times: ArrayLike | list) -> np.ndarray:
+    """The rows of the save times that are wanted. `ValueError` if there is none, and for one that is no save time."""
+    wanted = np.atleast_1d(np.asarray(times, dtype=float))
+    rows = np.abs(ts[None, :] - wanted[:, None]).argmin(axis=1)
+    if wanted.size == 0 or not np.allclose(ts[rows], wanted, rtol=1e-6, atol=1e-6 * np.ptp(ts)):
+        raise ValueError(f"times must be save times of the solution, {ts}, got {wanted}")
+    return rows
