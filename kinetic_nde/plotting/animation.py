@@ -184,7 +184,7 @@ def _map(ax: Axes, solution: Solution, how: tuple[bool, bool], ends: tuple[Any, 
     faces = tuple(np.asarray(each) for each in first.grid.faces)
     mesh = draw_map(ax, (faces[0], faces[1]), values[0], scale)
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
-    colour_bar(ax, mesh, scale, 1.04, label)
+    colour_bar(ax, mesh, scale, 0.08, label)
     return lambda k: mesh.set_array(values[k].T)
 
 

@@ -10,12 +10,14 @@ from matplotlib.patheffects import withStroke
 
 from ..distributions.density import Density
 from .evolution import curve_top
-from .heat import Scale, colour_bar, draw_map, plane_averages
+from .heat import Scale, beside, colour_bar, draw_map, make_room, plane_averages
 from .regions import point_masses, region_levels
 from .style import COLOURS, figure, style
 
 _LINES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1)))
-_HIGH = 0.2  # of a marginal, in heights of the map
+_GAP, _HIGH = 0.05, 0.42  # inches, of marginals
+_SIDES = ((1, 1), (1, -1), (-1, 1), (-1, -1))
+_TEXT = np.array([0.16, 0.05])  # from a point to the middle of the words beside, in parts of the axes
 _HALO = withStroke(linewidth=1.6, foreground="white")
 
 
@@ -70,8 +72,9 @@ def plot_density(
         ax.set(xlabel=xlabel, ylabel=ylabel)
         if marginals:
             _draw_marginals(ax, faces, averages, clip)
-        colour_bar(ax, mesh, scale, 1.06 + (_HIGH if marginals else 0.0), label)
-        make_room(ax, marginals)
+        extra = _GAP + _HIGH if marginals else 0.0
+        colour_bar(ax, mesh, scale, extra + 0.08, label)
+        make_room(ax, extra + 0.65, extra)
     return ax
 
 
@@ -123,33 +126,35 @@ def draw_density(
 
 
 def _mark(ax: Axes, masses: list[tuple[float, float, float]], corners: tuple[np.ndarray, np.ndarray]) -> None:
-    """A circle around each point mass, and its mass on the side where there is room."""
-    for x, y, mass in masses:
+    """A circle around each point mass, and its mass where there is most room."""
+    places = (np.array([point[:2] for point in masses]).reshape(-1, 2) - corners[0]) / (corners[1] - corners[0])
+    taken = list(places)
+    for (x, y, mass), place in zip(masses, places, strict=True):
+        if not np.all((place >= 0) & (place <= 1)):
+            continue
         ax.plot(x, y, "o", markersize=7, markerfacecolor="none", color=COLOURS[0], markeredgewidth=0.9, clip_on=False)
-        right, up = (np.array([x, y]) > 0.5 * (corners[0] + corners[1])).tolist()
-        place: dict[str, Any] = {"xytext": (-6 if right else 6, -4 if up else 4), "textcoords": "offset points"}
-        look = {"ha": "right" if right else "left", "va": "top" if up else "bottom", "fontsize": 7, "color": COLOURS[0]}
-        ax.annotate(f"mass {mass:.2f}", (x, y), **place, **look, path_effects=[_HALO], annotation_clip=True)
+
+        def room(side: tuple[int, int], place: np.ndarray = place) -> float:
+            middle = place + _TEXT * np.array(side)
+            inside = np.all((middle > 0.8 * _TEXT) & (middle < 1 - 0.8 * _TEXT))
+            others = [np.max(np.abs(middle - other) / _TEXT) for other in taken if other is not place]
+            return min(others, default=np.inf) if inside else -1.0
+
+        right, up = max(_SIDES, key=room)
+        taken.append(place + _TEXT * np.array([right, up]))
+        look = {"ha": "left" if right > 0 else "right", "va": "bottom" if up > 0 else "top", "fontsize": 7}
+        shift: dict[str, Any] = {"xytext": (5 * right, 3 * up), "textcoords": "offset points", "color": COLOURS[0]}
+        ax.annotate(f"mass {mass:.2f}", (x, y), **shift, **look, path_effects=[_HALO])
 
 
 def _draw_marginals(ax: Axes, faces: tuple[np.ndarray, ...], averages: np.ndarray, clip: bool) -> None:
-    above = ax.inset_axes((0.0, 1.03, 1.0, _HIGH), sharex=ax)
-    beside = ax.inset_axes((1.03, 0.0, _HIGH, 1.0), sharey=ax)
-    for axis, inset in enumerate((above, beside)):
+    above, right = beside(ax, _GAP, _HIGH, above=True, sharex=ax), beside(ax, _GAP, _HIGH, sharey=ax)
+    for axis, inset in enumerate((above, right)):
         values = averages.sum(axis=1 - axis) * np.diff(faces[1 - axis])[0]
         look: dict[str, Any] = {"color": COLOURS[0], "linewidth": 0.8}
         inset.stairs(values, faces[axis], orientation=("vertical", "horizontal")[axis], baseline=None, **look)
         top = curve_top(np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)[None], clip)
         inset.set(**{("ylim", "xlim")[axis]: (0.0, top)})
-        inset.tick_params(labelbottom=False, labelleft=False)
+        inset.tick_params(labelbottom=False, labelleft=False, length=0)
         inset.set(**{("yticks", "xticks")[axis]: []})
         inset.spines[("left", "bottom")[axis]].set_visible(False)
-
-
-def make_room(ax: Axes, marginals: bool) -> None:
-    """In a figure without a layout, what is beside the axes would be cut off: the axes give way."""
-    drawing: Any = ax.figure
-    if drawing.get_layout_engine() is None:
-        place = ax.get_position()
-        wide, high = (0.62, 0.78) if marginals else (0.78, 1.0)
-        ax.set_position((place.x0, place.y0, wide * place.width, high * place.height))

@@ -7,14 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike
 from matplotlib.axes import Axes
-from matplotlib.patheffects import withStroke
 
 from .._values import as_count, cast, default_float
 from ..analysis.equilibria import SteadyStates
 from ..equations.equation import as_field
 from .style import axes_or_new, finish, style
 
-_HALO = withStroke(linewidth=1.6, foreground="white")
+_BOX: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.0}
 _FACES = {"stable": "black", "unstable": "white", "undecided": "0.6"}
 
 
@@ -25,7 +24,7 @@ def plot_field(
     lower: ArrayLike | tuple | list | None = None,
     upper: ArrayLike | tuple | list | None = None,
     t: float | ArrayLike = 0.0,
-    arrows: int = 15,
+    arrows: int = 12,
     states: SteadyStates | None = None,
     xlabel: str | None = None,
     ylabel: str | None = None,
@@ -64,13 +63,21 @@ def plot_field(
     time = _round_down(1 / speed) if (speed := np.max(np.abs(v) / spacing, initial=0.0)) > 0 else 0.0
     with style():
         fresh, ax = ax is None, axes_or_new(ax)
-        look: dict[str, Any] = {"angles": "xy", "scale_units": "xy", "pivot": "mid", "width": 0.004, "zorder": 2.5}
-        look |= {"color": "0.15", "edgecolor": "white", "linewidth": 0.25}
+        look: dict[str, Any] = {"angles": "xy", "scale_units": "xy", "pivot": "mid", "zorder": 2.5}
+        look |= {
+            "units": "inches",
+            "width": 0.011,
+            "headwidth": 4,
+            "headlength": 4.5,
+            "headaxislength": 4,
+            "minlength": 0.5,
+        }
+        look |= {"color": "0.1", "edgecolor": "white", "linewidth": 0.2}
         ax.quiver(*points.T, *v.T, scale=1 / time if time else 1.0, **look)
         ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
         name = f"arrows: way in a time of {time:g}" if time else "no velocity"
         note: dict[str, Any] = {"xycoords": "axes fraction", "xytext": (3, 3), "textcoords": "offset points"}
-        ax.annotate(name, (0.0, 0.0), **note, fontsize=6, path_effects=[_HALO], zorder=3)
+        ax.annotate(name, (0.0, 0.0), **note, fontsize=6, bbox=_BOX, zorder=3)
         if states is not None:
             _draw_states(ax, states)
         if fresh or xlabel is not None or ylabel is not None:

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 
 from ..distributions.density import Density
 from ..solution import Solution
-from .density import as_corners, as_shares, draw_density, make_room
-from .heat import Scale, colour_bar, plane_averages
+from .density import as_corners, as_shares, draw_density
+from .heat import Scale, colour_bar, make_room, plane_averages
 from .style import figure, save_times, spread, style, time_rows
 
 _DRAWN = 3  # times by default
@@ -69,6 +69,6 @@ def plot_snapshots(
             ax.set(xlabel=xlabel, ylabel=ylabel if k == 0 else "", title=f"t = {ts[rows[k]]:.3g}")
             last = k == rows.size - 1
             if last or not shared:
-                colour_bar(ax, mesh, scale, 1.04, label if last else "")
-                make_room(ax, False)
+                colour_bar(ax, mesh, scale, 0.06, label if last else "")
+                make_room(ax, 0.65)
     return axes
