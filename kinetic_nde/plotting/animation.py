@@ -6,28 +6,28 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from jaxtyping import ArrayLike
 from matplotlib.animation import PillowWriter
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..distributions.density import Density
-from ..distributions.ensemble import Ensemble
 from ..solution import Solution
-from .density import as_corners
+from .density import as_corners, mark_points
 from .evolution import curve_top, mark_clipped
-from .heat import Scale, colour_bar, draw_map, plane_averages
+from .heat import Scale, colour_bar, draw_map, plane_averages, set_averages
 from .histogram import bin_count
+from .regions import point_masses
 from .style import COLOURS, finish, save_times, spread, style
 
 _MOST = 2000  # points in a frame
 _FASTEST = 50.0  # frames per second: a GIF counts in hundredths, and viewers take one of them for ten
 
-# Shows frame k.
-Frame = Callable[[int], None]
+# Moves to frame k, and returns what has to be drawn there.
+Frame = Callable[[int], list[Artist]]
 
 
 def animate(
@@ -77,7 +77,6 @@ def animate(
     # Beside the film, so that moving it there is one step; a folder, whose files have the usual rights.
     with tempfile.TemporaryDirectory(prefix=".kinetic-nde-", dir=film.parent) as folder, style():
         drawing = Figure(figsize=(3.4, 2.5), layout="constrained")
-        FigureCanvasAgg(drawing)
         ax = drawing.add_subplot()
         show = _drawn(ax, solution, (log, clip), (lower, upper), (xlabel, ylabel, label))
         _write(drawing, ax, show, _names(ts), Path(folder) / film.name, rate)
@@ -105,19 +104,32 @@ def _names(ts: np.ndarray) -> list[str]:
     return [f"t = {t:.{digits}f}" for t in ts]
 
 
+class _Moving:
+    """What a writer asks of a figure: its size, and its picture. Only what moves is drawn, on a copy of the rest: the ticks
+    and labels of axes take ten times as long."""
+
+    def __init__(self, drawing: Figure, ax: Axes):
+        self.canvas, self.ax = FigureCanvasAgg(drawing), ax
+        self.title = ax.set_title("t = 0", loc="left", animated=True)
+        self.get_size_inches = drawing.get_size_inches
+        self.canvas.draw()
+        self.rest = self.canvas.copy_from_bbox(drawing.bbox)
+        self.artists: list[Artist] = []
+
+    def savefig(self, buffer: Any, **_: Any) -> None:
+        self.canvas.restore_region(self.rest)
+        for artist in [*self.artists, *self.ax.spines.values(), self.title]:
+            self.ax.draw_artist(artist)
+        buffer.write(self.canvas.buffer_rgba())
+
+
 def _write(drawing: Figure, ax: Axes, show: Frame, names: list[str], path: Path, fps: float) -> None:
-    writer = PillowWriter(fps=fps)  # type: ignore[arg-type]
-    title = ax.set_title(names[0], loc="left")
-    show(0)
-    drawing.canvas.draw()
-    # Laid out once: text that grows would move the axes.
-    drawing.set_layout_engine("none")
-    writer.setup(drawing, str(path), dpi=150)
-    with matplotlib.rc_context({"savefig.bbox": None, "savefig.facecolor": "white"}):
-        for k, name in enumerate(names):
-            title.set_text(name)
-            show(k)
-            writer.grab_frame()
+    moving, writer = _Moving(drawing, ax), PillowWriter(fps=fps)  # type: ignore[arg-type]
+    writer.setup(moving, str(path), dpi=drawing.dpi)  # type: ignore[arg-type]
+    for k, name in enumerate(names):
+        moving.title.set_text(name)
+        moving.artists = show(k)
+        writer.grab_frame()
     # Not writer.saving, which would write what there is of a film that is interrupted.
     writer.finish()
 
@@ -158,19 +170,18 @@ def _stairs(
 ) -> Frame:
     finite = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     top = curve_top(finite, clip)
-    curve = ax.stairs(values[0], faces, baseline=None, color=COLOURS[0])
+    curve = ax.stairs(values[0], faces, baseline=None, color=COLOURS[0], animated=True)
     ax.set_ylim(min(-0.02 * top, 1.05 * finite.min()), top)
     finish(ax, "x", "density")
     low, high = _ends(ends, (faces[0], faces[-1]))
     ax.set_xlim(low - 0.02 * (high - low), high + 0.02 * (high - low))
-    marks: list[Any] = []
 
-    def show(k: int) -> None:
+    def show(k: int) -> list[Artist]:
+        for text in list(ax.texts):
+            text.remove()
         curve.set_data(values[k])
-        while marks:
-            marks.pop().remove()
         mark_clipped(ax, ts[k : k + 1], faces, finite[k : k + 1], top)
-        marks.extend(ax.texts)
+        return [curve, *ax.texts]
 
     return show
 
@@ -185,20 +196,35 @@ def _map(ax: Axes, solution: Solution, how: tuple[bool, bool], ends: tuple[Any, 
     mesh = draw_map(ax, (faces[0], faces[1]), values[0], scale)
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     colour_bar(ax, mesh, scale, 0.08, label)
-    return lambda k: mesh.set_array(values[k].T)
+    mesh.set_animated(True)
+    marks: list[Artist] = []
+
+    def show(k: int) -> list[Artist]:
+        while marks:
+            marks.pop().remove()
+        set_averages(mesh, values[k])
+        marks.extend(mark_points(ax, point_masses(values[k], (faces[0], faces[1])), (low, high)))
+        return [mesh, *marks]
+
+    return show
 
 
 def _points(ax: Axes, samples: np.ndarray, ends: tuple[Any, Any]) -> Frame:
     drawn = samples[:, spread(samples.shape[1], _MOST)]
     size = 2.5 if drawn.shape[1] <= 300 else 1.5
-    (dots,) = ax.plot(*drawn[0].T, "o", color=COLOURS[0], markersize=size, alpha=0.6, markeredgewidth=0)
+    (dots,) = ax.plot(*drawn[0].T, "o", color=COLOURS[0], markersize=size, alpha=0.6, markeredgewidth=0, animated=True)
     finite = samples[np.isfinite(samples).all(axis=2)]
     # A little air around; as much around one place, which has no size of its own.
     size = np.ptp(finite, axis=0)
     air = 0.03 * np.where(size > 0, size, np.maximum(size.max(), 1.0))
     low, high = _ends(ends, (finite.min(axis=0) - air, finite.max(axis=0) + air))
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
-    return lambda k: dots.set_data(*drawn[k].T)
+
+    def show(k: int) -> list[Artist]:
+        dots.set_data(*drawn[k].T)
+        return [dots]
+
+    return show
 
 
 def _ends(given: tuple[Any, Any], whole: tuple[Any, Any]) -> tuple[np.ndarray, np.ndarray]:

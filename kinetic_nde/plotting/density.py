@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import ArrayLike
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 
@@ -120,19 +121,23 @@ def draw_density(
         names = {level: f"{100 * share:g} %" for share, level in ordered}
         for text in ax.clabel(drawn, fmt=names, fontsize=6, inline=False):
             text.set_path_effects([_HALO])
-    _mark(ax, point_masses(averages, (faces[0], faces[1])), corners)
+    mark_points(ax, point_masses(averages, (faces[0], faces[1])), corners)
     ax.set(xlim=(corners[0][0], corners[1][0]), ylim=(corners[0][1], corners[1][1]))
     return mesh
 
 
-def _mark(ax: Axes, masses: list[tuple[float, float, float]], corners: tuple[np.ndarray, np.ndarray]) -> None:
-    """A circle around each point mass, and its mass where there is most room."""
+def mark_points(
+    ax: Axes, masses: list[tuple[float, float, float]], corners: tuple[np.ndarray, np.ndarray]
+) -> list[Artist]:
+    """A circle around each point mass (x, y, mass) between the corners, and its mass where there is most room."""
+    drawn: list[Artist] = []
     places = (np.array([point[:2] for point in masses]).reshape(-1, 2) - corners[0]) / (corners[1] - corners[0])
     taken = list(places)
     for (x, y, mass), place in zip(masses, places, strict=True):
         if not np.all((place >= 0) & (place <= 1)):
             continue
-        ax.plot(x, y, "o", markersize=7, markerfacecolor="none", color=COLOURS[0], markeredgewidth=0.9, clip_on=False)
+        ring: dict[str, Any] = {"markerfacecolor": "none", "color": COLOURS[0], "markeredgewidth": 0.9}
+        drawn += ax.plot(x, y, "o", markersize=7, clip_on=False, **ring)
 
         def room(side: tuple[int, int], place: np.ndarray = place) -> float:
             middle = place + _TEXT * np.array(side)
@@ -144,7 +149,8 @@ def _mark(ax: Axes, masses: list[tuple[float, float, float]], corners: tuple[np.
         taken.append(place + _TEXT * np.array([right, up]))
         look = {"ha": "left" if right > 0 else "right", "va": "bottom" if up > 0 else "top", "fontsize": 7}
         shift: dict[str, Any] = {"xytext": (5 * right, 3 * up), "textcoords": "offset points", "color": COLOURS[0]}
-        ax.annotate(f"mass {mass:.2f}", (x, y), **shift, **look, path_effects=[_HALO])
+        drawn.append(ax.annotate(f"mass {mass:.2f}", (x, y), **shift, **look, path_effects=[_HALO]))
+    return drawn
 
 
 def _draw_marginals(ax: Axes, faces: tuple[np.ndarray, ...], averages: np.ndarray, clip: bool) -> None:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from .._values import as_count, cast, default_float
 from ..analysis.equilibria import SteadyStates
 from ..equations.equation import as_field
-from .style import axes_or_new, finish, style
+from .style import axes_or_new, style
 
 _BOX: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.0}
 _FACES = {"stable": "black", "unstable": "white", "undecided": "0.6"}

@@ -63,9 +63,18 @@ def draw_map(ax: Axes, faces: tuple[np.ndarray, np.ndarray], averages: np.ndarra
     cmap = colours()
     if isinstance(scale.norm, LogNorm):
         cmap = cmap.with_extremes(under="white", bad="0.8")
-        averages = np.maximum(averages, 0.5 * scale.norm.vmin)
     # An image in a PDF too, where ten thousands of rectangles would show seams.
-    return ax.pcolormesh(*faces, averages.T, norm=scale.norm, cmap=cmap, rasterized=True)
+    mesh = ax.pcolormesh(*faces, averages.T, norm=scale.norm, cmap=cmap, rasterized=True)
+    set_averages(mesh, averages)
+    return mesh
+
+
+def set_averages(mesh: QuadMesh, averages: np.ndarray) -> None:
+    """Other averages (nx, ny) for a map that is drawn."""
+    if isinstance(mesh.norm, LogNorm):
+        # A logarithm takes zeros for what is no number: they belong below the scale.
+        averages = np.maximum(averages, 0.5 * mesh.norm.vmin)
+    mesh.set_array(averages.T)
 
 
 def colour_bar(ax: Axes, mesh: QuadMesh, scale: Scale, gap: float, label: str) -> None:
