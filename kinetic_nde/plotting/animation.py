@@ -34,7 +34,7 @@ def animate(
     solution: Solution,
     path: str | os.PathLike[str],
     *,
-    fps: float = 10.0,
+    fps: float | int = 10.0,
     log: bool = False,
     clip: bool = True,
     lower: ArrayLike | tuple | list | None = None,
@@ -79,7 +79,7 @@ def animate(
         drawing = Figure(figsize=(3.4, 2.5), layout="constrained")
         ax = drawing.add_subplot()
         show = _drawn(ax, solution, (log, clip), (lower, upper), (xlabel, ylabel, label))
-        _write(drawing, ax, show, _names(ts), Path(folder) / film.name, rate)
+        _write(drawing, ax, show, time_names(ts), Path(folder) / film.name, rate)
         os.replace(Path(folder) / film.name, film)
     return film
 
@@ -95,7 +95,7 @@ def _as_file(path: str | os.PathLike[str]) -> Path:
     return film
 
 
-def _names(ts: np.ndarray) -> list[str]:
+def time_names(ts: np.ndarray) -> list[str]:
     """The times with as many decimals as tell them apart."""
     steps = np.diff(ts)
     least = steps[steps > 0].min(initial=np.inf)
@@ -174,7 +174,8 @@ def _stairs(
     ax.set_ylim(min(-0.02 * top, 1.05 * finite.min()), top)
     finish(ax, "x", "density")
     low, high = _ends(ends, (faces[0], faces[-1]))
-    ax.set_xlim(low - 0.02 * (high - low), high + 0.02 * (high - low))
+    air = 0.02 * float(high - low)
+    ax.set_xlim(float(low) - air, float(high) + air)
 
     def show(k: int) -> list[Artist]:
         for text in list(ax.texts):

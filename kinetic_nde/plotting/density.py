@@ -27,7 +27,7 @@ def plot_density(
     ax: Axes | None = None,
     *,
     marginals: bool = True,
-    contours: Sequence[float] = (0.5, 0.9),
+    contours: Sequence[float | int] = (0.5, 0.9),
     log: bool = False,
     clip: bool = True,
     lower: ArrayLike | tuple | list | None = None,
@@ -79,7 +79,7 @@ def plot_density(
     return ax
 
 
-def as_shares(contours: Sequence[float]) -> tuple[float, ...]:
+def as_shares(contours: Sequence[float | int]) -> tuple[float, ...]:
     """Shares of the mass, the largest region first; `ValueError` outside (0, 1)."""
     shares = tuple(sorted((float(share) for share in contours), reverse=True))
     if not all(0 < share < 1 for share in shares):

@@ -13,7 +13,8 @@ from ..distributions.density import Density
 from .peaks import resolved_top, summits, widened
 
 DECADES = 4  # of a logarithmic scale
-_FADE = 24  # of 256 colours: from white into the pale yellow that magma starts with
+_COLOURS = 226  # of the 256 that magma has, from its light end
+_FADE = 24  # of these from white into the pale yellow that it starts with
 
 
 class Scale:
@@ -39,10 +40,11 @@ def colours() -> Colormap:
     to its black end, on which no line could be seen. Below zero light blue, grey where an average is no number.
 
     >>> [tuple(round(float(part), 2) for part in colours()(share)[:3]) for share in (0.0, 1.0)]
-    [(1.0, 1.0, 1.0), (0.11, 0.06, 0.28)]
+    [(1.0, 1.0, 1.0), (0.1, 0.06, 0.26)]
     """
-    table = colormaps["magma_r"](np.linspace(0.0, 0.88, 256))
-    white = np.maximum(1 - np.arange(256) / _FADE, 0.0)[:, None]
+    table = colormaps["magma_r"](np.arange(_COLOURS))
+    # To the third power: what white adds is then as even in lightness as magma is.
+    white = np.maximum(1 - np.arange(_COLOURS) / _FADE, 0.0)[:, None] ** 3
     return ListedColormap((1 - white) * table + white, "white magma").with_extremes(under="#b3d9f2", bad="0.8")
 
 
@@ -73,7 +75,7 @@ def set_averages(mesh: QuadMesh, averages: np.ndarray) -> None:
     """Other averages (nx, ny) for a map that is drawn."""
     if isinstance(mesh.norm, LogNorm):
         # A logarithm takes zeros for what is no number: they belong below the scale.
-        averages = np.maximum(averages, 0.5 * mesh.norm.vmin)
+        averages = np.maximum(averages, 0.5 * (mesh.norm.vmin or 0.0))
     mesh.set_array(averages.T)
 
 
@@ -85,7 +87,7 @@ def colour_bar(ax: Axes, mesh: QuadMesh, scale: Scale, gap: float, label: str) -
     bar.set_label(label)
 
 
-def beside(ax: Axes, gap: float, size: float, above: bool = False, **shared: Axes) -> Axes:
+def beside(ax: Axes, gap: float, size: float, above: bool = False, **shared: Any) -> Axes:
     """Axes along the right edge of others, or along the upper one. In inches: a part of axes that a layout makes smaller
     would be smaller too, and the layout would not end."""
     inset = ax.inset_axes((0.0, 0.0, 1.0, 1.0), **shared)

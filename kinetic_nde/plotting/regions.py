@@ -1,5 +1,7 @@
 """Regions of highest density, and point masses: what a map of a density is annotated with."""
 
+from typing import Any
+
 import numpy as np
 from scipy.ndimage import find_objects, label
 
@@ -37,7 +39,8 @@ def point_masses(averages: np.ndarray, faces: tuple[np.ndarray, np.ndarray]) -> 
     areas = np.outer(*map(np.diff, faces))
     centres = [0.5 * (each[:-1] + each[1:]) for each in faces]
     peaks = widened(widened(summits(averages, 0) & summits(averages, 1), 0), 1)
-    groups, _ = label(peaks)
+    labelled: Any = label(peaks)
+    groups = labelled[0]
     found = []
     for number, where in enumerate(find_objects(groups), start=1):
         if max(each.stop - each.start for each in where) > 4 * REACH:

@@ -22,7 +22,7 @@ def plot_snapshots(
     *,
     times: ArrayLike | list | None = None,
     shared: bool = False,
-    contours: Sequence[float] = (0.5, 0.9),
+    contours: Sequence[float | int] = (0.5, 0.9),
     log: bool = False,
     clip: bool = True,
     lower: ArrayLike | tuple | list | None = None,
