@@ -20,7 +20,7 @@ from kinetic_nde.plotting.animation import time_names
 from kinetic_nde.plotting.heat import colours
 
 # One grid, so that what JAX compiles for it serves all tests; other units by other bounds.
-LOWER, UPPER, CELLS = (-4.0, -3.0), (4.0, 7.0), (48, 60)
+LOWER, UPPER, CELLS = (-4.0, -3.0), (4.0, 7.0), (64, 60)
 COVARIANCE = [[0.8, 0.6], [0.6, 1.2]]
 CORNERS = [(-4.0, -3.0), (4.0, -3.0), (-4.0, 7.0), (4.0, 7.0)]
 
@@ -168,7 +168,7 @@ def test_no_line_is_drawn_around_a_share_that_no_region_has(grid, corners):
 def test_point_masses_are_marked_with_their_mass(corners):
     ax = plotting.plot_density(corners)
     assert sorted(texts(ax)) == ["mass 0.10", "mass 0.20", "mass 0.30", "mass 0.40"]
-    found = sorted(tuple(map(float, np.ravel(ring.get_data()))) for ring in ax.lines)
+    found = sorted(tuple(np.round(np.ravel(ring.get_data()), 6)) for ring in ax.lines)
     np.testing.assert_allclose(found, sorted(CORNERS), atol=0.1)
     # Alone they are all there is to see: no colour is cut off.
     assert ax.collections[0].get_clim()[1] == float(jnp.max(corners.values))
@@ -190,6 +190,12 @@ def test_masses_along_a_wall_are_no_point_masses_and_do_not_blank_the_rest(tilte
     ax = plotting.plot_density(changed(tilted, 0.5 * tilted.values + 0.5 * wall))
     assert not any("mass" in text for text in texts(ax))
     assert ax.collections[0].get_clim()[1] == pytest.approx(0.5 * float(jnp.max(tilted.values)), rel=1e-6)
+
+
+def test_a_slanted_line_of_mass_is_no_point_mass(grid):
+    """Where every cell towers over those three further on along both axes."""
+    line = kn.Density(grid, np.eye(*CELLS))
+    assert texts(plotting.plot_density(line, contours=())) == []
 
 
 def test_what_is_no_number_is_grey_and_the_rest_is_drawn(tilted):
@@ -411,6 +417,16 @@ def test_a_film_has_one_frame_for_each_save_time(kind, tmp_path, request):
     assert np.abs(first[-20:] - last[-20:]).max() < 60
     assert np.count_nonzero(np.abs(first - last).sum(axis=2) > 100) > 100
     assert plt.get_fignums() == []
+
+
+def test_nothing_of_a_frame_is_left_in_the_next(paths, tmp_path):
+    coloured = lambda frame: np.count_nonzero(frame[45:300, 80:480, 0] < 200)
+    forwards, backwards = (
+        frames(plotting.animate(each, tmp_path / "a.gif"))
+        for each in (paths, put_together([paths[2], paths[1], paths[0]]))
+    )
+    for one, other in zip(forwards, backwards[::-1], strict=True):
+        assert abs(coloured(one) - coloured(other)) < 0.05 * coloured(one)
 
 
 def test_all_frames_have_the_same_colours_which_are_those_of_all_times(falling, tmp_path):
