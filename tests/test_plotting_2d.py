@@ -222,8 +222,10 @@ def test_logarithmic_colours_span_four_decades(tilted):
     low, high = mesh.get_clim()
     assert high == float(jnp.max(tilted.values))
     assert high / low == pytest.approx(1e4)
-    # Zeros are white, and not what is no number.
-    assert not np.ma.getmaskarray(mesh.get_array()).any()
+    # Zeros are white, and not grey as what is no number.
+    corner = changed(tilted, tilted.values.at[0, 0].set(0.0))
+    mesh = plotting.plot_density(corner, log=True, contours=()).collections[0]
+    assert mesh.to_rgba(mesh.get_array())[0, 0].tolist() == [1.0] * 4
 
 
 def test_a_part_of_the_plane(tilted):
