@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kinetic_nde import Solution
+from kinetic_nde import Density, Solution
 
 
 class Number(NamedTuple):
@@ -50,9 +50,15 @@ def table(numbers: dict[str, Number]) -> str:
     return "\n".join(lines)
 
 
+def distance(density: Density, exact: Density) -> float:
+    """The L1 distance of two densities on the same grid, of any dimension, as far as their averages tell."""
+    apart = np.abs(np.asarray(density.values) - np.asarray(exact.values))
+    return float(np.sum(apart) * np.asarray(density.grid.volume))
+
+
 def conservation(solution: Solution) -> dict[str, Number]:
     """What holds for every mean field on a grid: no average below -1e-14 of the largest at any save time, and no mass made or lost."""
-    values = np.asarray(solution.distributions.values)
+    values = np.asarray(solution.distributions.values).reshape(len(solution), -1)
     smallest = float(np.min(values.min(axis=1) / values.max(axis=1)))
     return {
         "smallest cell average, in units of the largest": Number(smallest, 0.0, 1e-14, at_least=True),
