@@ -10,6 +10,7 @@ from .peaks import REACH, summits, widened
 _OFF = 0.05  # how far the mass inside a line may be from its share
 _WOBBLE = 0.01  # by what part of itself a level may be off and still do
 _LIGHTEST = 0.05  # of the mass, for a point mass to be marked
+_CORE = 0.005  # of the mass, in one of its cells at least
 
 
 def region_levels(averages: np.ndarray, shares: tuple[float, ...]) -> dict[float, float]:
@@ -38,7 +39,9 @@ def point_masses(averages: np.ndarray, faces: tuple[np.ndarray, np.ndarray]) -> 
     averages = np.nan_to_num(averages, nan=0.0, posinf=0.0, neginf=0.0)
     areas = np.outer(*map(np.diff, faces))
     centres = [0.5 * (each[:-1] + each[1:]) for each in faces]
-    peaks = widened(widened(summits(averages, 0) & summits(averages, 1), 0), 1)
+    # What is next to nothing has summits too, which would join the others.
+    heavy = averages * areas > _CORE * np.sum(averages * areas)
+    peaks = widened(widened(summits(averages, 0) & summits(averages, 1) & heavy, 0), 1)
     labelled: Any = label(peaks)
     groups = labelled[0]
     found = []
