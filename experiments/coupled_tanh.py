@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 
 import kinetic_nde as kn
 import kinetic_nde.plotting as plotting
@@ -15,7 +17,7 @@ from .numbers import Number, conservation
 QUICK = {"cells": 48, "particles": 150}
 
 REACH = 4.0  # the box is [-4, 4] x [-4, 4], with walls
-SAVES = 9
+SAVES = 17
 NEAR = 3  # cells, within which mass has arrived
 WALLS = ((-REACH, REACH), (-REACH, REACH))
 
@@ -35,12 +37,12 @@ class Layer(NamedTuple):
 
 
 CENTRE = np.array([[1.0, -3.0], [1.0, -1.0]])  # eigenvalues +-1.41i
-GATHERS = Layer(np.array([[-0.8, -1.2], [1.0, -0.9]]), np.array([0.2, -1.4]), (-1.0, 1.0), (0.6, 0.6), 10.0)
+GATHERS = Layer(np.array([[-0.8, -1.2], [1.0, -0.9]]), np.array([0.2, -1.4]), (-1.0, 1.0), (0.6, 0.6), 8.0)
 # Where it reaches a wall the walls do not change to which of the two corners a particle goes.
-DIVIDES = Layer(np.array([[0.5, 1.2], [0.9, 0.3]]), np.array([0.2, -0.3]), (0.3, 0.2), (0.9, 0.7), 10.0)
+DIVIDES = Layer(np.array([[0.5, 1.2], [0.9, 0.3]]), np.array([0.2, -0.3]), (0.3, 0.2), (0.9, 0.7), 8.0)
 # Round in the coordinates in which w is a rotation near 0: what changes is not that.
 ROUND = np.array([[0.75, 0.25], [0.25, 0.25]])
-DRAWS_IN = Layer(CENTRE, np.zeros(2), (0.0, 0.0), ROUND, 4.0)
+DRAWS_IN = Layer(CENTRE, np.zeros(2), (0.0, 0.0), ROUND, 3.0)
 LETS_GO = Layer(-CENTRE, np.zeros(2), (0.0, 0.0), ROUND, 2.0)
 
 
@@ -54,32 +56,38 @@ class Run(NamedTuple):
     @property
     def energies(self) -> tuple[np.ndarray, np.ndarray]:
         """int |x|^2 g over time, from the density and from the particles."""
-        found = [float(self.solution[k].energy) for k in range(SAVES)]
-        return np.array(found), np.sum(self.places**2, axis=2) @ self.masses
+        found = jax.vmap(lambda density: density.energy)(self.solution.distributions)
+        return np.asarray(found), np.sum(self.places**2, axis=2) @ self.masses
 
 
 def main(out: Path, cells: int = 128, particles: int = 200) -> dict[str, Number]:
     """Moves Gaussians by four tanh layers between walls at -4 and 4, on `cells` x `cells` averages, and `particles` x `particles` particles of the same start.
 
-    Draws `coupled_tanh.png`: one layer gathers all at its steady state; one divides all between two corners, by a line through its saddle; and the energy over time of
-    the layers w = [[1, -3], [1, -1]] and -w.
+    Draws `coupled_tanh.png`: a layer that gathers all at its steady state; one that divides all between two corners, along the curve through its
+    saddle; the energy over time of the layers w = [[1, -3], [1, -1]] and -w. And `coupled_tanh.gif`, the layer that divides.
 
-    Exact: the steady state is -w^-1 b, the only zero of tanh being 0. Of the layer that divides it is a saddle, and the two corners that its walls
-    make attract instead: the mass of each is that of its basin, known from where characteristics go. Both eigenvalues of w and of -w at
-    0 have real part 0, which says nothing: w attracts and -w repels, as particles do.
+    Exact: the steady state is -w^-1 b, the only zero of tanh being 0. Of the layer that divides it is a saddle, and the two corners, which are
+    attracting because of the walls, take the masses of their basins, known from where characteristics go. Both eigenvalues of w and of -w have real part 0 at
+    the steady state 0, which says nothing: w attracts and -w repels, the density as the particles.
     """
     out.mkdir(parents=True, exist_ok=True)
     gathers, divides, draws_in, lets_go = (
         _run(layer, cells, particles) for layer in (GATHERS, DIVIDES, DRAWS_IN, LETS_GO)
     )
     _draw(out / "coupled_tanh.png", gathers, divides, draws_in, lets_go)
+    plotting.animate(divides.solution, out / "coupled_tanh.gif", fps=5)
     return {
         **_gathered(gathers),
         **_divided(divides),
         **_around_a_centre(draws_in, lets_go),
         **{
             f"{name}: {key}": number
-            for name, run in (("gathers", gathers), ("divides", divides), ("centre, w", draws_in), ("centre, -w", lets_go))
+            for name, run in (
+                ("gathers", gathers),
+                ("divides", divides),
+                ("centre, w", draws_in),
+                ("centre, -w", lets_go),
+            )
             for key, number in conservation(run.solution).items()
         },
     }
@@ -116,15 +124,15 @@ def _gathered(run: Run) -> dict[str, Number]:
     numbers = {"gathers: stable steady states in the box": Number(float(states.stable.sum()), 1.0, 0.0)}
     for axis, name in enumerate("xy"):
         numbers[f"gathers: {name} of the steady state"] = Number(float(states.points[0, axis]), place[axis], 1e-9)
-        numbers[f"gathers: mean of {name} at t = 10, within half a cell"] = Number(
+        numbers[f"gathers: mean of {name} at t = 8, within half a cell"] = Number(
             float(final.mean[axis]), place[axis], 0.5 * width
         )
-    numbers[f"gathers: mass within {NEAR} cells of it at t = 10"] = Number(
+    numbers[f"gathers: mass within {NEAR} cells of it at t = 8"] = Number(
         _near(final, place), float(run.solution[0].mass), 1e-3
     )
     apart = np.abs(run.places[-1] - place).max(axis=1)
     numbers["gathers: share of the particles within a cell of it"] = Number(
-        float(run.masses[apart < width].sum()), float(run.masses.sum()), 1e-6
+        float(run.masses[apart < width].sum()), float(run.masses.sum()), 1e-3
     )
     return numbers
 
@@ -132,7 +140,9 @@ def _gathered(run: Run) -> dict[str, Number]:
 def _divided(run: Run) -> dict[str, Number]:
     states, final = _steady_states(DIVIDES), run.solution.final
     upper = run.places[-1].sum(axis=1) > 0
-    numbers = {"divides: unstable steady states in the box": Number(float((states.stability == "unstable").sum()), 1.0, 0.0)}
+    numbers = {
+        "divides: unstable steady states in the box": Number(float((states.stability == "unstable").sum()), 1.0, 0.0)
+    }
     for name, corner, basin in (("upper", REACH, upper), ("lower", -REACH, ~upper)):
         numbers[f"divides: mass within {NEAR} cells of the {name} corner, against particles"] = Number(
             _near(final, np.full(2, corner)), float(run.masses[basin].sum()), 2e-3
@@ -157,22 +167,30 @@ def _around_a_centre(draws_in: Run, lets_go: Run) -> dict[str, Number]:
 
 def _draw(path: Path, gathers: Run, divides: Run, draws_in: Run, lets_go: Run) -> None:
     with plotting.style():
-        drawing, axes = plt.subplots(2, 3, figsize=(7.0, 4.4), layout="constrained")
-    for row, run, layer, later in ((axes[0], gathers, GATHERS, 1), (axes[1], divides, DIVIDES, 2)):
-        for ax, k in zip(row[:2], (0, later), strict=True):
-            plotting.plot_density(run.solution[k], ax, marginals=False, contours=(0.9,), label="")
-            plotting.plot_field(layer.net, ax, arrows=11, states=_steady_states(layer))
-            ax.set_title(f"t = {float(run.solution.ts[k]):g}")
-    with plotting.style():
-        right = axes[0, 2]
-        for name, run, colour in (("w", draws_in, plotting.COLOURS[0]), ("-w", lets_go, plotting.COLOURS[1])):
-            density, cloud = run.energies
-            ts = np.asarray(run.solution.ts)
-            right.plot(ts, cloud / cloud[0], color=colour, label=f"{name}, particles")
-            right.plot(ts, density / density[0], "o", color=colour, markersize=3, label=f"{name}, density")
-        right.set(xlabel="time t", ylabel="energy, in units of the start", ylim=(0.0, None))
-        right.legend()
-    plotting.plot_density(divides.solution.final, axes[1, 2], marginals=False, contours=(), label="density")
-    axes[1, 2].set_title(f"t = {DIVIDES.t1:g}")
+        drawing, axes = plt.subplots(2, 3, figsize=(7.0, 4.3), layout="constrained")
+        rows = (("gathers", axes[0], gathers, GATHERS, 3), ("divides", axes[1], divides, DIVIDES, 5))
+        for name, row, run, layer, later in rows:
+            for ax, k in zip(row[:2], (0, later), strict=True):
+                plotting.plot_density(run.solution[k], ax, marginals=False, contours=(), label="")
+                plotting.plot_field(layer.net, ax, arrows=9, states=_steady_states(layer))
+                ax.set(title=f"{name}, t = {float(run.solution.ts[k]):g}", aspect="equal")
+        # Where a particle starts, and to which corner it goes.
+        count = round(len(divides.masses) ** 0.5)
+        x, y = divides.places[0].reshape(count, count, 2).transpose(2, 0, 1)
+        upper = (divides.places[-1].sum(axis=1) > 0).reshape(count, count)
+        axes[1, 0].contour(x, y, upper, levels=[0.5], colors=plotting.COLOURS[0], linewidths=1.0)
+        plotting.plot_density(divides.solution.final, axes[1, 2], marginals=False, contours=(), label="density")
+        axes[1, 2].set(title=f"divides, t = {DIVIDES.t1:g}", aspect="equal")
+        _draw_energies(axes[0, 2], draws_in, lets_go)
     drawing.savefig(path, dpi=300)
     plt.close(drawing)
+
+
+def _draw_energies(ax: Axes, draws_in: Run, lets_go: Run) -> None:
+    for name, run, colour in (("w", draws_in, plotting.COLOURS[0]), ("-w", lets_go, plotting.COLOURS[1])):
+        density, cloud = run.energies
+        ts = np.asarray(run.solution.ts)
+        ax.plot(ts, cloud / cloud[0], color=colour, label=f"{name}, particles")
+        ax.plot(ts[::2], (density / density[0])[::2], "o", color=colour, markersize=3, label=f"{name}, density")
+    ax.set(xlabel="time t", ylabel="energy over that at t = 0", ylim=(0.0, None), title="w = [[1, -3], [1, -1]]")
+    ax.legend(loc="lower left")

@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
@@ -58,12 +58,12 @@ class Case(NamedTuple):
 def main(out: Path, cells: int = 256, seed: int = 6) -> dict[str, Number]:
     """Moves the law of slopes and intercepts of figure 5's data by dx/dt = 1 - x, dy/dt = -y on `cells` x `cells` averages, to t = 2.
 
-    Draws `figure6.png`: the density with the slopes and intercepts of simulated measurements, at t = 0, 1, 2; the same with the parameters as printed.
+    Draws `figure6.png`: the density at t = 0, 1, 2 with the slopes and intercepts of simulated measurements; the same with the parameters as printed.
 
     Exact: least squares of P measurements with errors of variance 1 have a Gaussian law, with covariance (X^T X)^-1. The network keeps it Gaussian:
-    the covariance falls by e^-2t, and a law around another line, (0.7, 0.3), has its mean at (1 - 0.3 e^-t, 0.3 e^-t). At t = 2 its standard deviations
-    are 7.4 times as small as at first, about 3 of the 256 cells. As printed, w_xx = 1 and b_x = -1 drive slopes away from 1: the mean goes to 1 - 0.3 e^t and the
-    variance of the slopes grows as e^2t.
+    the covariance falls by e^-2t, and a law around another line, (0.7, 0.3), has its mean at (1 - 0.3 e^-t, 0.3 e^-t). At t = 2 its standard
+    deviations, 7.4 times as small as at first, are about 3 of the 256 cells. As printed, w_xx = 1 and b_x = -1 drive slopes away from 1: the mean goes to
+    1 - 0.3 e^t, and the variance of the slopes grows as e^2t.
     """
     out.mkdir(parents=True, exist_ok=True)
     law = least_squares_law()
@@ -126,9 +126,7 @@ def _judged(case: Case, law: np.ndarray, cells: int) -> dict[str, Number]:
         numbers[f"variance of the {each} at t = 2"] = Number(
             covariance[axis, axis], exact[axis, axis], 0.01 * coarse * exact[axis, axis]
         )
-    numbers["covariance of both at t = 2"] = Number(
-        covariance[0, 1], exact[0, 1], 0.01 * coarse * abs(exact[0, 1])
-    )
+    numbers["covariance of both at t = 2"] = Number(covariance[0, 1], exact[0, 1], 0.01 * coarse * abs(exact[0, 1]))
     for row, time in enumerate(TIMES[1:], start=1):
         gaussian = kn.Density.gaussian(case.field.points(time, case.mean), case.field.covariance(time, law), final.grid)
         numbers[f"L1 distance to the exact density at t = {time:g}"] = Number(
@@ -146,15 +144,27 @@ def _furthest(found: np.ndarray, exact: np.ndarray) -> float:
 
 
 def _draw(path: Path, corrected: Case, printed: Case, fits: np.ndarray) -> None:
-    """The density, and over it what was measured, moved by the closed form; errors are the same around any line."""
+    """Each row in the same part of the plane at all times; what was measured is drawn at the start."""
     with plotting.style():
         drawing, axes = plt.subplots(2, len(TIMES), figsize=(7.0, 4.2), layout="constrained")
-    for row, case in zip(axes, (corrected, printed), strict=True):
-        plotting.plot_snapshots(
-            case.solution, list(row), contours=(0.9,), xlabel="slope", ylabel="intercept", label="density"
-        )
-        for ax, t in zip(row, TIMES, strict=True):
-            moved = case.field.points(t, fits - LINE + case.mean)
-            ax.plot(*moved.T, ".", color=plotting.COLOURS[0], markersize=1.2, zorder=2)
+        rows = ((corrected, "corrected", (-0.5, -1.5), (2.5, 1.5)), (printed, "as printed", (-9.0, -1.5), (7.0, 1.5)))
+        for row, (case, name, lower, upper) in zip(axes, rows, strict=True):
+            plotting.plot_snapshots(
+                case.solution,
+                list(row),
+                contours=(),
+                lower=lower,
+                upper=upper,
+                xlabel="slope",
+                ylabel="intercept",
+                label="density",
+            )
+            measured = fits - LINE + case.mean  # errors are the same around any line
+            look: dict[str, Any] = {"markersize": 1.4, "color": plotting.COLOURS[2], "markeredgewidth": 0}
+            row[0].plot(*measured.T, "o", **look, label="least squares")
+            for ax, t in zip(row, TIMES, strict=True):
+                ax.axvline(1.0, color="0.5", linewidth=0.6, linestyle=":", zorder=2)
+                ax.set_title(f"{name}, t = {t:g}")
+        axes[0, 0].legend(loc="lower left", handletextpad=0.1, borderaxespad=0.1, markerscale=2)
     drawing.savefig(path, dpi=300)
     plt.close(drawing)

@@ -8,10 +8,12 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Array
+from matplotlib.axes import Axes
 from scipy.stats import norm
 
 import kinetic_nde as kn
 import kinetic_nde.plotting as plotting
+from kinetic_nde.plotting.heat import Scale, colour_bar, draw_map
 
 from .numbers import Number, conservation, distance
 
@@ -65,8 +67,11 @@ def _grid(cells: int) -> kn.Grid:
 
 def _solve(weight: np.ndarray, start: kn.Density, t1: float, activation: Any = kn.Identity()) -> kn.Solution:
     """At t = 0, t1 / 4 and t1."""
-    net = kn.SimResNet(weight, np.zeros(2), activation)
-    return kn.solve(kn.MeanField(net), start, t1=t1, saveat=jnp.array([0.0, 0.25 * t1, t1]))
+    return kn.solve(kn.MeanField(_net(weight, activation)), start, t1=t1, saveat=jnp.array([0.0, 0.25 * t1, t1]))
+
+
+def _net(weight: np.ndarray, activation: Any = kn.Identity()) -> kn.SimResNet:
+    return kn.SimResNet(weight, np.zeros(2), activation)
 
 
 def _ring(grid: kn.Grid) -> kn.Density:
@@ -152,20 +157,38 @@ def _stopping(solution: kn.Solution) -> dict[str, Number]:
 
 
 def _draw(path: Path, ring: kn.Solution, swung: kn.Solution, sheared: kn.Solution, stopped: kn.Solution) -> None:
-    with plotting.style():
-        drawing, axes = plt.subplots(2, 3, figsize=(7.0, 4.2), layout="constrained")
     panels = (
-        (ring[0], ROTATION, "ring, t = 0", False),
-        (ring.final, ROTATION, "ring after a turn", False),
-        (swung[1], ROTATION, "Gaussian after a quarter", False),
-        (sheared.final, SHEAR, "Gaussian, sheared to t = 1", False),
-        (stopped[0], None, "ReLU, t = 0", False),
-        (stopped.final, None, "ReLU, all at rest", True),
+        (ring[0], _net(ROTATION), "ring"),
+        (ring.final, _net(ROTATION), "the same after a turn"),
+        (swung[1], _net(ROTATION), "Gaussian, a quarter turned"),
+        (sheared.final, _net(SHEAR), "Gaussian, sheared"),
+        (stopped[0], _net(-np.eye(2), kn.ReLU()), "ReLU, t = 0"),
     )
-    for ax, (density, weight, title, log) in zip(axes.flat, panels, strict=True):
-        plotting.plot_density(density, ax, marginals=False, contours=(), log=log, label="density" if log else "")
-        net = kn.SimResNet(-np.eye(2), np.zeros(2), kn.ReLU()) if weight is None else kn.SimResNet(weight, np.zeros(2), kn.Identity())
-        plotting.plot_field(net, ax, arrows=9)
-        ax.set_title(title)
+    with plotting.style():
+        drawing, axes = plt.subplots(2, 3, figsize=(7.0, 4.3), layout="constrained")
+        for ax, (density, net, title) in zip(axes.flat, panels, strict=False):
+            plotting.plot_density(
+                density, ax, marginals=False, contours=(), label="density" if ax is axes[0, 2] else ""
+            )
+            plotting.plot_field(net, ax, arrows=9)
+            ax.set(title=title, aspect="equal")
+        _draw_rest(axes[1, 2], stopped.final)
     drawing.savefig(path, dpi=300)
     plt.close(drawing)
+
+
+def _draw_rest(ax: Axes, density: kn.Density) -> None:
+    """The four parts of what ReLU leaves, with the mass of each: lines and a point would be invisible without logarithms."""
+    averages, x, y = (np.asarray(each) for each in (density.values, *density.grid.faces))
+    scale = Scale(averages[None], log=True, clip=False)
+    colour_bar(ax, draw_map(ax, (x, y), averages, scale), scale, 1.04, "density")
+    last, half = averages * float(density.grid.volume), density.grid.shape[0] // 2
+    parts = (
+        ((1.3, 2.3), last[half:, half:], "in the quadrant"),
+        ((0.1, 3.3), last[half - 1, half:], "on the half line x = 0"),
+        ((-0.3, -0.9), last[half:, half - 1], "on y = 0"),
+        ((-3.8, -0.2), last[half - 1, half - 1], "at the corner"),
+    )
+    for place, masses, name in parts:
+        ax.annotate(f"{masses.sum():.2f} {name}", place, fontsize=7)
+    ax.set(xlabel="x", ylabel="y", title="ReLU, all at rest", aspect="equal")
