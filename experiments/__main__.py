@@ -9,12 +9,14 @@ from pathlib import Path
 import jax
 
 from . import (
+    coupled_tanh,
     dobrushin,
     families,
     figure1,
     figure2,
     figure3,
     figure4,
+    figure6,
     figure7,
     figure8,
     figure9,
@@ -22,6 +24,7 @@ from . import (
     grazing,
     growing_cosine,
     self_similar,
+    steady_plane,
     update_cost,
 )
 from .numbers import Number, table
@@ -31,6 +34,7 @@ EXPERIMENTS = {
     "figure2": figure2,
     "figure3": figure3,
     "figure4": figure4,
+    "figure6": figure6,
     "figure7": figure7,
     "figure8": figure8,
     "figure9": figure9,
@@ -40,6 +44,8 @@ EXPERIMENTS = {
     "fitting": fitting,
     "grazing": grazing,
     "self_similar": self_similar,
+    "steady_plane": steady_plane,
+    "coupled_tanh": coupled_tanh,
     "update_cost": update_cost,
 }
 

@@ -39,7 +39,7 @@ class Layer(NamedTuple):
 CENTRE = np.array([[1.0, -3.0], [1.0, -1.0]])  # eigenvalues +-1.41i
 GATHERS = Layer(np.array([[-0.8, -1.2], [1.0, -0.9]]), np.array([0.2, -1.4]), (-1.0, 1.0), (0.6, 0.6), 8.0)
 # Where it reaches a wall the walls do not change to which of the two corners a particle goes.
-DIVIDES = Layer(np.array([[0.5, 1.2], [0.9, 0.3]]), np.array([0.2, -0.3]), (0.3, 0.2), (0.9, 0.7), 8.0)
+DIVIDES = Layer(np.array([[0.5, 1.2], [0.9, 0.3]]), np.array([0.2, -0.3]), (0.3, 0.2), (0.9, 0.7), 10.0)
 # Round in the coordinates in which w is a rotation near 0: what changes is not that.
 ROUND = np.array([[0.75, 0.25], [0.25, 0.25]])
 DRAWS_IN = Layer(CENTRE, np.zeros(2), (0.0, 0.0), ROUND, 3.0)
@@ -75,7 +75,7 @@ def main(out: Path, cells: int = 128, particles: int = 200) -> dict[str, Number]
         _run(layer, cells, particles) for layer in (GATHERS, DIVIDES, DRAWS_IN, LETS_GO)
     )
     _draw(out / "coupled_tanh.png", gathers, divides, draws_in, lets_go)
-    plotting.animate(divides.solution, out / "coupled_tanh.gif", fps=5)
+    plotting.animate(divides.solution, out / "coupled_tanh.gif", fps=5.0)
     return {
         **_gathered(gathers),
         **_divided(divides),
@@ -168,7 +168,7 @@ def _around_a_centre(draws_in: Run, lets_go: Run) -> dict[str, Number]:
 def _draw(path: Path, gathers: Run, divides: Run, draws_in: Run, lets_go: Run) -> None:
     with plotting.style():
         drawing, axes = plt.subplots(2, 3, figsize=(7.0, 4.3), layout="constrained")
-        rows = (("gathers", axes[0], gathers, GATHERS, 3), ("divides", axes[1], divides, DIVIDES, 5))
+        rows = (("gathers", axes[0], gathers, GATHERS, 3), ("divides", axes[1], divides, DIVIDES, 4))
         for name, row, run, layer, later in rows:
             for ax, k in zip(row[:2], (0, later), strict=True):
                 plotting.plot_density(run.solution[k], ax, marginals=False, contours=(), label="")

@@ -181,7 +181,7 @@ def _draw_rest(ax: Axes, density: kn.Density) -> None:
     """The four parts of what ReLU leaves, with the mass of each: lines and a point would be invisible without logarithms."""
     averages, x, y = (np.asarray(each) for each in (density.values, *density.grid.faces))
     scale = Scale(averages[None], log=True, clip=False)
-    colour_bar(ax, draw_map(ax, (x, y), averages, scale), scale, 1.04, "density")
+    colour_bar(ax, draw_map(ax, (x, y), averages, scale), scale, 0.08, "density")
     last, half = averages * float(density.grid.volume), density.grid.shape[0] // 2
     parts = (
         ((1.3, 2.3), last[half:, half:], "in the quadrant"),

@@ -21,6 +21,7 @@ import kinetic_nde as kn
 from experiments import (
     __main__ as program,
     figure4,
+    figure6,
     figure8,
     grazing,
     growing_cosine,
@@ -36,6 +37,7 @@ NAMES = [
         "figure2",
         "figure3",
         "figure4",
+        "figure6",
         "figure7",
         "figure8",
         "figure9",
@@ -45,6 +47,8 @@ NAMES = [
         "fitting",
         "grazing",
         "self_similar",
+        "steady_plane",
+        "coupled_tanh",
     ),
     "update_cost",
 ]
@@ -78,7 +82,8 @@ def test_a_quick_run_of_all_is_within_tolerance(quick):
     code, out, printed = quick
     assert code == 0
     tables = {"report.md", "table1.csv", "update_cost.csv", "grazing.csv"}
-    assert {path.name for path in out.iterdir()} == {*tables, *(f"{name}.png" for name in NAMES)}
+    pictures = {"coupled_tanh.gif", *(f"{name}.png" for name in NAMES)}
+    assert {path.name for path in out.iterdir()} == tables | pictures
     lines = printed.splitlines()[: len(NAMES)]
     assert [line.split()[:2] for line in lines] == [
         [f"[{k}/{len(NAMES)}]", name] for k, name in enumerate(NAMES, start=1)
@@ -102,9 +107,9 @@ def test_the_report_has_every_number_with_its_verdict(quick):
     assert {len(row) for row in found} == {6}
     assert {row[5] for row in found} == {"yes", ""}
     for quantity in ("smallest cell average, in units of the largest", "mass drift"):
-        # Figure 1 has three of each, the families five.
+        # Figure 1 has three of each, the families five, figure 6 and what is steady in the plane three, the coupled layers four.
         verdicts = [row[5] for row in found if row[0].endswith(quantity)]
-        assert verdicts == ["yes"] * 13
+        assert verdicts == ["yes"] * 23
 
 
 def test_the_printed_bias_of_figure_1_does_not_hold_the_mean_and_the_corrected_one_does(quick):
@@ -270,6 +275,60 @@ def test_in_units_of_its_mean_a_distribution_stands_still_spreads_or_settles(qui
     assert float(numbers["rule (18), Monte Carlo: m2 / m1^2 at t = 2"][1]) == pytest.approx(np.exp(0.59), rel=1e-6)
     assert numbers["bias: the same at the start"][0] > 0.2
     assert numbers["bias: W1 of gbar from the inverse Gamma law at t = 8"][0] < 1e-3
+
+
+def test_the_closed_forms_of_figure_6_are_those_of_the_network_and_of_least_squares():
+    law, start = figure6.least_squares_law(), np.array([0.4, -0.2])
+    for field in (figure6.CORRECTED, figure6.PRINTED):
+        net = field.equation.net
+        velocity = lambda t, x, net=net: np.asarray(net(t, jnp.asarray(x)))
+        path = solve_ivp(velocity, (0.0, 1.5), start, rtol=1e-9, atol=1e-11)
+        np.testing.assert_allclose(field.points(1.5, start), path.y[:, -1], rtol=1e-6)
+        # What is apart from the mean is carried by the same flow.
+        apart = field.points(1.5, start + np.array([[1.0, 0.0], [0.0, 1.0]])) - field.points(1.5, start)
+        np.testing.assert_allclose(field.covariance(1.5, law), apart.T @ law @ apart, rtol=1e-12)
+    # A slope moves by its weight in a measurement, of which the squares add: the textbook's variances, one of them.
+    places = figure6.PLACES
+    assert law[0, 0] == pytest.approx(1 / np.sum((places - places.mean()) ** 2), rel=1e-12)
+    fits = figure6.replicates(3)
+    assert fits.shape == (500, 2) and places.size * len(fits) == 5000
+
+
+def test_figure_6_gathers_at_slope_1_and_as_printed_disperses(quick):
+    report = (quick[1] / "report.md").read_text().partition("## figure6")[2].partition("\n## ")[0]
+    numbers = {row[0]: float(row[1]) for row in rows(report)}
+    off = {
+        name: abs(numbers[f"{name}around y = 0.7 x + 0.3: mean slope at t = 2"] - 1) for name in ("", "as printed, ")
+    }
+    assert off[""] < 0.06 < 0.3 < 2 < off["as printed, "]
+    spread = {
+        name: numbers[f"{name}around y = 0.7 x + 0.3: variance of the slope at t = 2"] for name in ("", "as printed, ")
+    }
+    start = figure6.least_squares_law()[0, 0]
+    assert spread[""] < 0.1 * start and spread["as printed, "] > 40 * start
+
+
+def test_what_is_steady_in_the_plane_is_no_sum_of_point_masses(quick):
+    report = (quick[1] / "report.md").read_text().partition("## steady_plane")[2].partition("\n## ")[0]
+    numbers = {row[0]: (float(row[1]), row[2]) for row in rows(report)}
+    rings = [each for name, (each, _) in numbers.items() if "ring from itself" in name]
+    assert len(rings) == 2 and rings[1] < 0.6 * rings[0]
+    # A density on a quadrant and one on each half line, by far the most of the mass.
+    parts = [each for name, (each, _) in numbers.items() if name.startswith("ReLU: mass")]
+    assert len(parts) == 4 and sum(parts) == pytest.approx(1.0, abs=1e-3)
+    assert numbers["ReLU: mass of the point at the corner"][0] == pytest.approx(0.1945, abs=1e-3)
+    assert numbers["ReLU: change of the density where both components are above 0, over its largest value"][0] < 1e-12
+
+
+def test_coupled_layers_lead_the_density_where_they_lead_particles(quick):
+    report = (quick[1] / "report.md").read_text().partition("## coupled_tanh")[2].partition("\n## ")[0]
+    numbers = {row[0]: (float(row[1]), row[2], row[4]) for row in rows(report)}
+    corners = [each for name, each in numbers.items() if "corner, against particles" in name]
+    assert len(corners) == 2 and {each[2] for each in corners} == {"0.002"}
+    # Masses that anyone could tell apart, all of them in the corners.
+    assert abs(corners[0][0] - corners[1][0]) > 0.2 and corners[0][0] + corners[1][0] > 0.999
+    kept = {name: each[0] for name, each in numbers.items() if "over that at the start" in name}
+    assert [each < 1 for each in kept.values()] == [True, False]
 
 
 def test_the_times_of_updates_are_whole(quick):
