@@ -1,5 +1,6 @@
 """Coupled tanh layers in the plane: to one point, to two corners, and round a centre that attracts or repels."""
 
+import dataclasses
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +18,8 @@ from .numbers import Number, conservation
 QUICK = {"cells": 48, "particles": 150}
 
 REACH = 4.0  # the box is [-4, 4] x [-4, 4], with walls
-SAVES = 17
+SAVES = 41
+FRAMES = slice(0, 24, 2)  # of the film: later there is little but two points
 NEAR = 3  # cells, within which mass has arrived
 WALLS = ((-REACH, REACH), (-REACH, REACH))
 
@@ -75,7 +77,9 @@ def main(out: Path, cells: int = 128, particles: int = 200) -> dict[str, Number]
         _run(layer, cells, particles) for layer in (GATHERS, DIVIDES, DRAWS_IN, LETS_GO)
     )
     _draw(out / "coupled_tanh.png", gathers, divides, draws_in, lets_go)
-    plotting.animate(divides.solution, out / "coupled_tanh.gif", fps=5.0)
+    early = jax.tree.map(lambda leaf: leaf[FRAMES], (divides.solution.ts, divides.solution.distributions))
+    film = dataclasses.replace(divides.solution, ts=early[0], distributions=early[1])
+    plotting.animate(film, out / "coupled_tanh.gif", fps=4.0)
     return {
         **_gathered(gathers),
         **_divided(divides),
@@ -168,7 +172,7 @@ def _around_a_centre(draws_in: Run, lets_go: Run) -> dict[str, Number]:
 def _draw(path: Path, gathers: Run, divides: Run, draws_in: Run, lets_go: Run) -> None:
     with plotting.style():
         drawing, axes = plt.subplots(2, 3, figsize=(7.0, 4.3), layout="constrained")
-        rows = (("gathers", axes[0], gathers, GATHERS, 3), ("divides", axes[1], divides, DIVIDES, 4))
+        rows = (("gathers", axes[0], gathers, GATHERS, 7), ("divides", axes[1], divides, DIVIDES, 10))
         for name, row, run, layer, later in rows:
             for ax, k in zip(row[:2], (0, later), strict=True):
                 plotting.plot_density(run.solution[k], ax, marginals=False, contours=(), label="")
@@ -191,6 +195,6 @@ def _draw_energies(ax: Axes, draws_in: Run, lets_go: Run) -> None:
         density, cloud = run.energies
         ts = np.asarray(run.solution.ts)
         ax.plot(ts, cloud / cloud[0], color=colour, label=f"{name}, particles")
-        ax.plot(ts[::2], (density / density[0])[::2], "o", color=colour, markersize=3, label=f"{name}, density")
+        ax.plot(ts[::4], (density / density[0])[::4], "o", color=colour, markersize=3, label=f"{name}, density")
     ax.set(xlabel="time t", ylabel="energy over that at t = 0", ylim=(0.0, None), title="w = [[1, -3], [1, -1]]")
     ax.legend(loc="lower left")

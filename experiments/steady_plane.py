@@ -184,11 +184,12 @@ def _draw_rest(ax: Axes, density: kn.Density) -> None:
     colour_bar(ax, draw_map(ax, (x, y), averages, scale), scale, 0.08, "density")
     last, half = averages * float(density.grid.volume), density.grid.shape[0] // 2
     parts = (
-        ((1.3, 2.3), last[half:, half:], "in the quadrant"),
-        ((0.1, 3.3), last[half - 1, half:], "on the half line x = 0"),
-        ((-0.3, -0.9), last[half:, half - 1], "on y = 0"),
-        ((-3.8, -0.2), last[half - 1, half - 1], "at the corner"),
+        ((0.4, 0.7), last[half:, half:], "left"),
+        ((-0.25, 1.3), last[half - 1, half:], "right"),
+        ((1.0, -0.7), last[half:, half - 1], "left"),
+        ((-0.25, -0.7), last[half - 1, half - 1], "right"),
     )
-    for place, masses, name in parts:
-        ax.annotate(f"{masses.sum():.2f} {name}", place, fontsize=7)
+    for place, masses, side in parts:
+        ax.annotate(f"{masses.sum():.2f}", place, ha=side, fontsize=7)
+    ax.annotate("numbers: masses", (-3.8, -3.7), fontsize=6)
     ax.set(xlabel="x", ylabel="y", title="ReLU, all at rest", aspect="equal")

@@ -18,6 +18,27 @@ def test_figure_7_as_printed_repels_and_as_corrected_attracts():
     np.testing.assert_allclose(corrected.variance, 1 / np.e, rtol=1e-4)
 
 
+def test_figure_6_as_printed_repels_from_slope_1_and_as_corrected_attracts():
+    start = kn.Density.gaussian((0.7, 0.3), (0.5, 0.4), kn.Grid((-4.0, -3.0), (5.0, 3.0), (108, 72)))
+    for weight, bias in ((1.0, -1.0), (-1.0, 1.0)):
+        net = kn.SimResNet(np.diag([weight, -1.0]), np.array([bias, 0.0]), kn.Identity())
+        final = kn.solve(kn.MeanField(net), start, t1=0.5).final
+        np.testing.assert_allclose(final.mean, [1 - 0.3 * np.exp(0.5 * weight), 0.3 * np.exp(-0.5)], atol=1e-3)
+        exact = np.array([0.25 * np.exp(weight), 0.16 * np.exp(-1.0)])
+        np.testing.assert_allclose(np.diagonal(final.variance), exact, rtol=5e-3)
+
+
+def test_a_rotation_keeps_a_ring_and_turns_what_is_no_function_of_the_radius():
+    grid = kn.Grid((-4.0, -3.0), (5.0, 3.0), (108, 72))
+    equation = kn.MeanField(kn.SimResNet(np.array([[0.0, -1.0], [1.0, 0.0]]), np.zeros(2), kn.Identity()))
+    ring = kn.Density.from_function(lambda x: jnp.exp(-((jnp.sum(x**2) - 1.5) ** 2)), grid, normalize=True)
+    aside = kn.Density.gaussian((1.0, 0.0), 0.45, grid)
+    quarter = kn.Density.gaussian((0.0, 1.0), 0.45, grid)
+    apart = lambda p, q: float(jnp.sum(jnp.abs(p.values - q.values)) * grid.volume)
+    kept, turned = (kn.solve(equation, start, t1=np.pi / 2).final for start in (ring, aside))
+    assert apart(kept, ring) < 0.02 and apart(turned, quarter) < 0.02 < 1 < apart(turned, aside)
+
+
 def test_the_generalised_gamma_drift_attracts_to_its_scale_and_the_printed_one_repels():
     act = kn.GeneralizedGamma(delta=0.5, c=2.0)
     moved = kn.solve(kn.MeanField(kn.SimResNet(1.0, 0.0, act)), kn.Ensemble([0.5, 1.9, 2.1, 9.0]), t1=30.0).final
