@@ -141,7 +141,7 @@ def _stopping(solution: kn.Solution) -> dict[str, Number]:
         mass = np.diff(norm.cdf(np.asarray(line.faces), PLACE[axis], STDS[axis]))
         # The cell below 0 has all that was below.
         along.append(np.concatenate([np.zeros(half - 1), [mass[:half].sum()], mass[half:]]))
-    exact = np.outer(*along)
+    exact = np.outer(along[0], along[1])
     frozen = np.abs(masses[-1] - masses[0])[half:, half:].max() / masses[0].max()
     last = masses[-1]
     return {
@@ -151,7 +151,9 @@ def _stopping(solution: kn.Solution) -> dict[str, Number]:
         "ReLU: mass there": Number(last[half:, half:].sum(), exact[half:, half:].sum(), 1e-6),
         "ReLU: mass on the half line x = 0": Number(last[half - 1, half:].sum(), exact[half - 1, half:].sum(), 1e-4),
         "ReLU: mass on the half line y = 0": Number(last[half:, half - 1].sum(), exact[half:, half - 1].sum(), 1e-4),
-        "ReLU: mass of the point at the corner": Number(last[half - 1, half - 1], exact[half - 1, half - 1], 1e-4),
+        "ReLU: mass of the point at the corner": Number(
+            last[half - 1, half - 1], float(exact[half - 1, half - 1]), 1e-4
+        ),
         "ReLU: L1 distance to all that ends there": Number(np.abs(last - exact).sum(), 0.0, 1e-3),
     }
 
