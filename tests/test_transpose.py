@@ -15,8 +15,8 @@ from kinetic_nde.adjoints.loop import autodiff, run_checkpointed
 from kinetic_nde.distributions.reconstruction import CWENO3, threshold
 from kinetic_nde.methods.finite_volume.boundary import Wind
 from kinetic_nde.methods.finite_volume.flux import carried
+from kinetic_nde.methods.finite_volume.line_transpose import _to_flux
 from kinetic_nde.methods.finite_volume.ssprk3 import pull_ssprk3, step_ssprk3
-from kinetic_nde.methods.finite_volume.transpose import _to_flux
 
 jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 CELLS = 30
@@ -163,7 +163,7 @@ def test_the_derivatives_of_the_edge(seed, cells, scale):
         return 0.5 * slope + curvature / 6
 
     value, expected = jax.jvp(edge, (backward, forward), (along, 0.3 * along))
-    by_backward, by_forward = CWENO3(c0).edge_derivatives(backward, forward, threshold(cells), value)
+    by_backward, by_forward = CWENO3(c0).derivatives(backward, forward, threshold(cells), value)
     terms = np.abs(by_backward * along) + np.abs(0.3 * by_forward * along)
     np.testing.assert_array_less(np.abs(by_backward * along + 0.3 * by_forward * along - expected), 1e-11 * (terms + 1))
 
@@ -185,7 +185,7 @@ def test_the_derivatives_of_the_edge_by_differences():
     slope, curvature = CWENO3(c0)(jnp.asarray(backward), jnp.asarray(forward), epsilon)
     np.testing.assert_allclose(0.5 * slope + curvature / 6, value, rtol=1e-12)
     expected = edge(backward + 1j * h, forward).imag / h, edge(backward, forward + 1j * h).imag / h
-    found = CWENO3(c0).edge_derivatives(jnp.asarray(backward), jnp.asarray(forward), epsilon, jnp.asarray(value))
+    found = CWENO3(c0).derivatives(jnp.asarray(backward), jnp.asarray(forward), epsilon, jnp.asarray(value))
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
 
 

@@ -45,11 +45,18 @@ class AbstractReconstruction(eqx.Module):
         averages in their `unit`."""
 
     @abc.abstractmethod
-    def edge_derivatives(
-        self, backward: Float[Array, "*n"], forward: Float[Array, "*n"], epsilon: float, edge: Float[Array, "*n"]
+    def derivatives(
+        self,
+        backward: Float[Array, "*n"],
+        forward: Float[Array, "*n"],
+        epsilon: float,
+        value: Float[Array, "*n"],
+        by_slope: float | Float[Array, "*n"] = 0.5,
+        by_curvature: float | Float[Array, "*n"] = 1 / 6,
     ) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
-        """The derivatives of edge = P(1/2) - u = slope / 2 + curvature / 6, which is known, with respect to both
-        differences."""
+        """The derivatives of value = by_slope slope + by_curvature curvature, which is known, with respect to both
+        differences; by default of P(1/2) - u, the edge. With the cotangents of slope and curvature for the two factors these
+        are the cotangents of the differences."""
 
 
 class CWENO3(AbstractReconstruction):
@@ -79,20 +86,27 @@ class CWENO3(AbstractReconstruction):
     ) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
         return _combine(self.c0, epsilon, backward, forward)
 
-    def edge_derivatives(
-        self, backward: Float[Array, "*n"], forward: Float[Array, "*n"], epsilon: float, edge: Float[Array, "*n"]
+    def derivatives(
+        self,
+        backward: Float[Array, "*n"],
+        forward: Float[Array, "*n"],
+        epsilon: float,
+        value: Float[Array, "*n"],
+        by_slope: float | Float[Array, "*n"] = 0.5,
+        by_curvature: float | Float[Array, "*n"] = 1 / 6,
     ) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
-        # The edge is sum_k w_k e_k of the three polynomials' own, dw_k = w_k (d_k - sum_j w_j d_j), d_k = -2 dI_k / I_k:
-        # d edge = sum_k w_k (de_k + d_k (e_k - edge)).
-        half, second, share = 0.5 * (backward + forward), forward - backward, 0.5 / self.c0
+        # The value is sum_k w_k e_k of the three polynomials' own, dw_k = w_k (d_k - sum_j w_j d_j), d_k = -2 dI_k / I_k:
+        # d value = sum_k w_k (de_k + d_k (e_k - value)).
+        half, second, share = 0.5 * (backward + forward), forward - backward, (0.5 / self.c0) * by_curvature
         i_left, i_right, i_centre, left, right, centre = _numerators(self.c0, epsilon, backward, forward)
         total, inverse = 1 / (left + right + centre), 1 / (i_left * i_right * i_centre)
-        bent = -4 * centre * (0.5 * half + (share / 6) * second - edge) * (i_left * i_right * inverse)
+        bent = -4 * centre * (by_slope * half + share * second - value) * (i_left * i_right * inverse)
         across = (13 / (12 * self.c0**2)) * second
-        by_backward = left * (0.5 - 4 * backward * (i_right * i_centre * inverse) * (0.5 * backward - edge))
-        by_forward = right * (0.5 - 4 * forward * (i_left * i_centre * inverse) * (0.5 * forward - edge))
-        by_backward = by_backward + centre * (0.25 - share / 6) + bent * (0.5 * half - across)
-        by_forward = by_forward + centre * (0.25 + share / 6) + bent * (0.5 * half + across)
+        at_left, at_right = by_slope * backward - value, by_slope * forward - value
+        by_backward = left * (by_slope - 4 * backward * (i_right * i_centre * inverse) * at_left)
+        by_forward = right * (by_slope - 4 * forward * (i_left * i_centre * inverse) * at_right)
+        by_backward = by_backward + centre * (0.5 * by_slope - share) + bent * (0.5 * half - across)
+        by_forward = by_forward + centre * (0.5 * by_slope + share) + bent * (0.5 * half + across)
         return total * by_backward, total * by_forward
 
 

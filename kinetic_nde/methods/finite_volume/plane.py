@@ -135,13 +135,32 @@ def edge_flux(
 
     The product of the averages alone, as with one point per edge, is of second order.
     """
-    average, rest, rise = upwind_edge(reconstruction, framed, wind.sign, axis)
+    return carried_across(positivity, framed, upwind_edge(reconstruction, framed, wind.sign, axis), wind, axis, dt)
+
+
+def carried_across(
+    positivity: bool,
+    framed: Float[Array, "framed_x framed_y"],
+    upwind: tuple[Float[Array, "*edges"], ...],
+    wind: EdgeWind,
+    axis: int,
+    dt: Float[Array, ""],
+) -> Float[Array, "*edges"]:
+    """The flux of what `upwind_edge` gives, with positivity at most what there is in the cells on either side."""
+    average, rest, rise = upwind
     amount = wind.sign * dt * (wind.courant * (average + rest) + wind.shear * rise)
     if not positivity:
         return amount
-    cells = framed[2:-2, 1:-1] if axis == 1 else framed[1:-1, 2:-2]
-    below, above = _lower(cells, axis, 0), _lower(cells, axis, 1)
+    below, above = beside(framed, axis)
     return between(amount, -wind.down * above, wind.up * below)
+
+
+def beside(
+    framed: Float[Array, "framed_x framed_y"], axis: int
+) -> tuple[Float[Array, "*edges"], Float[Array, "*edges"]]:
+    """The averages below and above each edge that faces along the axis."""
+    cells = framed[2:-2, 1:-1] if axis == 1 else framed[1:-1, 2:-2]
+    return _lower(cells, axis, 0), _lower(cells, axis, 1)
 
 
 def upwind_edge(

@@ -1,5 +1,7 @@
 """The finite-volume method: the solve over all spans."""
 
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -18,7 +20,9 @@ from ..method import AbstractMethod, Integrated, Options, Times, check_velocity,
 from ..result import Result, first_failure
 from .boundary import extend, wind
 from .diffusion import Diffusion, diffusion, drift_share, prepared
+from .line_transpose import on_line
 from .plane_diffusion import plane_diffusion
+from .plane_transpose import on_plane
 from .step import Span, more, report, step, wind_at
 from .transpose import transposed
 
@@ -89,7 +93,12 @@ class FiniteVolume(AbstractMethod):
             # By its place: what is computed twice may differ in the last digit, and then no element is the maximum.
             gentle = jnp.maximum(drift[jnp.argmax(drift)], jnp.finfo(drift.dtype).eps ** 0.5) ** -2
             start, scale = prepared(self.reconstruction, start, drift) / gentle, scale * gentle
-        loop = TimeLoop(step, more, report if options.progress else None, transposed if grid.dimension == 1 else None)
+        loop = TimeLoop(
+            step,
+            more,
+            report if options.progress else None,
+            functools.partial(transposed, on_line if grid.dimension == 1 else on_plane),
+        )
 
         # The stencil of the diffusion is not positive: no clip would make the whole so.
         positivity = self.positivity and spread is None
