@@ -89,7 +89,7 @@ def of_densities(steps: int, fixed: bool = False) -> dict[str, Way]:
         TRANSPORT: jax.value_and_grad(by(kn.TransportAdjoint())),
         CHECKPOINT: jax.value_and_grad(by(kn.CheckpointAdjoint())),
         STORED: jax.value_and_grad(by(kn.CheckpointAdjoint(checkpoints=max(2, steps)))),
-        TANGENTS: _by_tangents(by(kn.ForwardMode())),
+        TANGENTS: by_tangents(by(kn.ForwardMode())),
         PLAIN: jax.value_and_grad(by(Scan(steps))),
         REMAT: jax.value_and_grad(by(Scan(steps, checkpoint=True))),
         DIFFRAX: jax.value_and_grad(by_diffrax),
@@ -123,7 +123,7 @@ def of_ensembles() -> dict[str, Way]:
         FORWARD: by(kn.CheckpointAdjoint()),
         TRANSPORT: jax.value_and_grad(by(kn.TransportAdjoint())),
         CHECKPOINT: jax.value_and_grad(by(kn.CheckpointAdjoint())),
-        TANGENTS: _by_tangents(by(kn.ForwardMode())),
+        TANGENTS: by_tangents(by(kn.ForwardMode())),
     }
 
 
@@ -138,7 +138,7 @@ def _drift(theta: Array) -> kn.MeanField:
     return kn.MeanField(kn.SimResNet(theta[0], theta[1], kn.Identity()), walls=(problem.LOWER, problem.UPPER))
 
 
-def _by_tangents(loss: Way) -> Way:
+def by_tangents(loss: Way) -> Way:
     """As `jax.value_and_grad`, by forward mode."""
 
     def both(*inputs: Any) -> tuple[Array, Array]:
