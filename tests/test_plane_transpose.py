@@ -12,7 +12,7 @@ from jaxtyping import Array
 import kinetic_nde as kn
 from kinetic_nde.distributions.reconstruction import CWENO3, threshold
 from kinetic_nde.methods.finite_volume.limiter import between
-from kinetic_nde.methods.finite_volume.plane_transpose import clipped
+from kinetic_nde.methods.finite_volume.plane_transpose import limiting
 
 jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 SHAPE = (7, 9)
@@ -64,18 +64,18 @@ def slopes(noisy, steps):
     return jit(jax.grad(written, argnums=(0, 1))), jit(along)
 
 
-def compare(both, seed, values, t1, dtype=np.float64, tolerance=1e-12):
+def compare(both, seed, values, t1):
     """At a random point, along three random directions for the parameters and as many for the averages."""
     rng = np.random.default_rng(seed)
-    inputs = [dtype(each) for each in (1.5 * rng.normal(size=6), values(rng), rng.normal(size=SHAPE), t1)]
+    inputs = [np.asarray(each) for each in (1.5 * rng.normal(size=6), values(rng), rng.normal(size=SHAPE), t1)]
     written, expected = both
     found = written(*inputs)
     for number in range(6):
-        direction = [dtype((number % 2 == k) * rng.normal(size=each.shape)) for k, each in enumerate(found)]
+        direction = [(number % 2 == k) * rng.normal(size=each.shape) for k, each in enumerate(found)]
         slope = sum(np.sum(each * one) for each, one in zip(found, direction, strict=True))
         # Of the size of averages and weights at least: a gradient that is zero but for rounding is not compared with itself.
         size = max(sum(np.sum(np.abs(each * one)) for each, one in zip(found, direction, strict=True)), 0.1)
-        assert abs(slope - expected(*inputs, tuple(direction))) < tolerance * size
+        assert abs(slope - expected(*inputs, tuple(direction))) < 1e-12 * size
 
 
 @pytest.mark.parametrize("t1", [0.1, 1.5], ids=["short steps", "long steps"])
@@ -86,9 +86,20 @@ def test_it_is_what_forward_mode_computes(t1):
             compare(slopes(False, 3), seed, values, t1)
 
 
-def test_the_same_in_single_precision():
-    for values in DATA.values():
-        compare(slopes(False, 3), 0, values, 0.1, np.float32, 1e-4)
+def test_a_batch_in_single_precision():
+    """Against one problem at a time in double precision, where no cell is empty; never NaN where some are."""
+    slope = slopes(False, 3)[0]
+    batch = jit(jax.vmap(slope.__wrapped__, (0, None, None, None)))
+    for name, values in DATA.items():
+        rng = np.random.default_rng(5)
+        averages, weights = values(rng) + (name == "rough"), rng.normal(size=SHAPE)
+        points = 0.7 * rng.normal(size=(3, 6))
+        found = batch(*(np.float32(each) for each in (points, averages, weights, 0.1)))
+        assert all(np.all(np.isfinite(each)) for each in found)
+        if name != "spikes and voids":
+            expected = [slope(p, averages, weights, 0.1) for p in points]
+            for one, other in zip(found, map(np.stack, zip(*expected, strict=True)), strict=True):
+                np.testing.assert_allclose(one, other, rtol=0, atol=1e-4 * np.max(np.abs(other)))
 
 
 def test_it_is_what_forward_mode_computes_with_noise_and_a_field_that_depends_on_time():
@@ -101,9 +112,10 @@ def test_the_derivative_of_the_clip():
     """Also where the limits have changed places: rounding may leave less than nothing in a cell."""
     rng = np.random.default_rng(4)
     amount, low, high, rise = jnp.asarray(rng.normal(size=(4, 500)))
-    expected = jax.vjp(between, amount, low, high)[1](rise)
-    for one, other in zip(clipped(amount, low, high, rise), expected, strict=True):
-        np.testing.assert_array_equal(one, other)
+    number = limiting(amount, low, high)
+    by_each = jax.vjp(between, amount, low, high)[1](rise)
+    for one, which in zip(by_each, (0, -1, 1), strict=True):
+        np.testing.assert_array_equal(jnp.where(number == which, rise, 0), one)
 
 
 @given(seed=st.integers(0, 10**6), cells=st.sampled_from([10, 400]), scale=st.sampled_from([1e-6, 1.0, 1e3]))
@@ -117,19 +129,6 @@ def test_the_transpose_of_the_reconstruction(seed, cells, scale):
     size = np.abs(cotangents).max() + np.abs(value)
     for one, other in zip(found, pull(cotangents), strict=True):
         np.testing.assert_array_less(np.abs(one - other), 1e-11 * (size + np.abs(other)))
-
-
-def test_a_batch_and_a_second_derivative():
-    """Both in one program, against the gradient of one problem at a time and its differences."""
-    rng = np.random.default_rng(2)
-    points, t1, h = jnp.asarray(0.7 * rng.normal(size=(2, 6))), jnp.array(0.1), 1e-5
-    averages, weights = jnp.asarray(1 + rng.uniform(size=SHAPE)), jnp.asarray(rng.normal(size=SHAPE))
-    along, (slope, _) = jnp.arange(1.0, 7.0) / 6, slopes(False, 3)
-    batch = jax.vmap(lambda p: jax.jvp(lambda p: slope.__wrapped__(p, averages, weights, t1)[0], (p,), (along,)))
-    for p, found, curved in zip(points, *jit(batch)(points), strict=True):
-        np.testing.assert_allclose(found, slope(p, averages, weights, t1)[0], rtol=1e-10, atol=1e-12)
-        ends = [slope(p + side * h * along, averages, weights, t1)[0] for side in (1, -1)]
-        np.testing.assert_allclose(curved, (ends[0] - ends[1]) / (2 * h), rtol=1e-5, atol=1e-6)
 
 
 def test_it_is_what_a_solve_uses(monkeypatch):

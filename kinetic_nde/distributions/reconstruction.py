@@ -50,13 +50,13 @@ class AbstractReconstruction(eqx.Module):
         backward: Float[Array, "*n"],
         forward: Float[Array, "*n"],
         epsilon: float,
-        value: Float[Array, "*n"],
+        value: Float[Array, "*n"] | None = None,
         by_slope: float | Float[Array, "*n"] = 0.5,
         by_curvature: float | Float[Array, "*n"] = 1 / 6,
     ) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
-        """The derivatives of value = by_slope slope + by_curvature curvature, which is known, with respect to both
-        differences; by default of P(1/2) - u, the edge. With the cotangents of slope and curvature for the two factors these
-        are the cotangents of the differences."""
+        """The derivatives of value = by_slope slope + by_curvature curvature with respect to both differences; by default
+        of P(1/2) - u, the edge. With the cotangents of slope and curvature for the two factors these are the cotangents of
+        the differences. `value` itself is computed if it is not given."""
 
 
 class CWENO3(AbstractReconstruction):
@@ -91,7 +91,7 @@ class CWENO3(AbstractReconstruction):
         backward: Float[Array, "*n"],
         forward: Float[Array, "*n"],
         epsilon: float,
-        value: Float[Array, "*n"],
+        value: Float[Array, "*n"] | None = None,
         by_slope: float | Float[Array, "*n"] = 0.5,
         by_curvature: float | Float[Array, "*n"] = 1 / 6,
     ) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
@@ -100,9 +100,12 @@ class CWENO3(AbstractReconstruction):
         half, second, share = 0.5 * (backward + forward), forward - backward, (0.5 / self.c0) * by_curvature
         i_left, i_right, i_centre, left, right, centre = _numerators(self.c0, epsilon, backward, forward)
         total, inverse = 1 / (left + right + centre), 1 / (i_left * i_right * i_centre)
-        bent = -4 * centre * (by_slope * half + share * second - value) * (i_left * i_right * inverse)
+        at_left, at_right, at_centre = by_slope * backward, by_slope * forward, by_slope * half + share * second
+        if value is None:
+            value = total * (left * at_left + right * at_right + centre * at_centre)
+        at_left, at_right, at_centre = at_left - value, at_right - value, at_centre - value
+        bent = -4 * centre * at_centre * (i_left * i_right * inverse)
         across = (13 / (12 * self.c0**2)) * second
-        at_left, at_right = by_slope * backward - value, by_slope * forward - value
         by_backward = left * (by_slope - 4 * backward * (i_right * i_centre * inverse) * at_left)
         by_forward = right * (by_slope - 4 * forward * (i_left * i_centre * inverse) * at_right)
         by_backward = by_backward + centre * (0.5 * by_slope - share) + bent * (0.5 * half - across)

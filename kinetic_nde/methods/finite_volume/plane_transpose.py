@@ -29,11 +29,11 @@ class _Stage(NamedTuple):
 
 
 class _OfFlux(NamedTuple):
-    """The cotangents of sign * (c * (average + rest) + shear * rise) and of the two limits, one of which counts."""
+    """The cotangent of the flux through each edge, and what it is the flux of: 0 of the upwind state, 1 of what the cell
+    below holds and -1 of what the one above does."""
 
-    inside: _Edges
-    top: _Edges
-    bottom: _Edges
+    rise: _Edges
+    limit: _Edges
 
 
 def on_plane(span: Span) -> Stages:
@@ -68,54 +68,57 @@ def on_plane(span: Span) -> Stages:
 
         return gathered(through(0), through(1)), stage
 
-    def to_flux(stage: _Stage, rise: Array, dt: Array, axis: int) -> _OfFlux:
-        wind = stage.wind.axes[axis]
+    def to_flux(stage: _Stage, rise: Array, dt: Array, axis: int) -> Array:
+        """Which of the three counts, of which the rest follows by selection."""
         if not span.positivity:
-            return _OfFlux(dt * wind.sign * rise, jnp.zeros_like(rise), jnp.zeros_like(rise))
-        average, rest, slope = stage.upwind[axis]
+            return jnp.zeros_like(rise)
+        wind, (average, rest, slope) = stage.wind.axes[axis], stage.upwind[axis]
         below, above = beside(stage.framed, axis)
         amount = wind.sign * dt * (wind.courant * (average + rest) + wind.shear * slope)
-        counts, bottom, top = clipped(amount, -wind.down * above, wind.up * below, rise)
-        return _OfFlux(dt * wind.sign * counts, top, bottom)
+        return limiting(amount, -wind.down * above, wind.up * below)
 
-    def to_polynomials(stage: _Stage, flux: list[_OfFlux], axis: int) -> tuple[_Cells, _Cells, _Cells]:
-        """The cotangents of slope and curvature along the axis, and both times these, summed."""
-        wind, other = stage.wind.axes[axis], stage.wind.axes[1 - axis]
-        weight = flux[axis].inside * wind.courant
-        upper, lower = _to_upwind(weight, wind.sign, axis)
-        along = sum(_to_upwind(flux[1 - axis].inside * other.shear, other.sign, 1 - axis))
-        known = sum(_to_upwind(weight * stage.upwind[axis][1], wind.sign, axis)) + sum(
-            _to_upwind(flux[1 - axis].inside * other.shear * stage.upwind[1 - axis][2], other.sign, 1 - axis)
-        )
-        return 0.5 * (upper - lower) + along, (upper + lower) / 6, known
+    def inside(wind: EdgeWind, flux: _OfFlux, dt: Array) -> Array:
+        return jnp.where(flux.limit == 0, dt * wind.sign * flux.rise, jnp.zeros_like(flux.rise))
 
-    def to_differences(framed: Array, slope: Array, curvature: Array, known: Array, axis: int) -> tuple[_Cells, _Cells]:
+    def to_polynomials(wind: PlaneWind, flux: list[_OfFlux], dt: Array, axis: int) -> tuple[_Cells, _Cells]:
+        """The cotangents of slope and curvature along the axis."""
+        here, other = wind.axes[axis], wind.axes[1 - axis]
+        upper, lower = _to_upwind(inside(here, flux[axis], dt) * here.courant, here.sign, axis)
+        along = sum(_to_upwind(inside(other, flux[1 - axis], dt) * other.shear, other.sign, 1 - axis))
+        return 0.5 * (upper - lower) + along, (upper + lower) / 6
+
+    def to_differences(framed: Array, slope: Array, curvature: Array, axis: int) -> tuple[_Cells, _Cells]:
         wide = framed[1:-1, 2:-2] if axis == 0 else framed[2:-2, 1:-1]
         steps = jnp.diff(wide, axis=axis)
         backward, forward = _below(steps, axis), _above(steps, axis)
-        return span.reconstruction.derivatives(backward, forward, threshold(shape[axis]), known, slope, curvature)
+        return span.reconstruction.derivatives(backward, forward, threshold(shape[axis]), None, slope, curvature)
 
-    def to_averages(stage: _Stage, flux: list[_OfFlux], differences: list[tuple[_Cells, _Cells]]) -> _Cells:
-        total = jnp.zeros(shape, stage.framed.dtype)
-        for axis, (backward, forward) in enumerate(differences):
-            wind = stage.wind.axes[axis]
-            total = total + sum(_to_upwind(flux[axis].inside * wind.courant, wind.sign, axis))
-            if span.positivity:
-                total = total + _above(wind.up * flux[axis].top, axis) - _below(wind.down * flux[axis].bottom, axis)
-            total = total + _of_differences(backward, forward, axis)
-        return total
+    def to_averages(wind: PlaneWind, flux: list[_OfFlux], dt: Array, axis: int) -> _Cells:
+        """By the upwind average, and by what a cell holds."""
+        here, each = wind.axes[axis], flux[axis]
+        total = sum(_to_upwind(inside(here, each, dt) * here.courant, here.sign, axis))
+        if not span.positivity:
+            return total
+        top, bottom = _limited(each)
+        return total + _above(here.up * top, axis) - _below(here.down * bottom, axis)
 
     def pull(
         always: Array, stage: _Stage, cotangent: Array, dt: Array
     ) -> tuple[Array, list[tuple[Array, ...]], PlaneDiffusion | None]:
-        rises = [jnp.diff(line, axis=axis) for axis, line in enumerate((cotangent[:, 1:-1], cotangent[1:-1]))]
-        flux = [fenced(always, partial(to_flux, axis=axis), stage, rises[axis], dt) for axis in (0, 1)]
-        differences = []
+        wind, flux, of_state = stage.wind, [], jnp.zeros(shape, cotangent.dtype)
+        for axis, line in enumerate((cotangent[:, 1:-1], cotangent[1:-1])):
+            rise = fenced(always, partial(jnp.diff, axis=axis), line)
+            flux.append(_OfFlux(rise, fenced(always, partial(to_flux, axis=axis), stage, rise, dt)))
         for axis in (0, 1):
-            parts = fenced(always, partial(to_polynomials, axis=axis), stage, flux)
-            differences.append(fenced(always, partial(to_differences, axis=axis), stage.framed, *parts))
-        of_state = jnp.pad(fenced(always, to_averages, stage, flux, differences), 1)
-        of_wind = [_of_wind(stage, each, axis) for axis, each in enumerate(flux)]
+            parts = fenced(always, partial(to_polynomials, axis=axis), wind, flux, dt)
+            differences = fenced(always, partial(to_differences, axis=axis), stage.framed, *parts)
+            of_state = of_state + fenced(always, partial(to_averages, axis=axis), wind, flux, dt)
+            of_state = of_state + fenced(always, partial(_of_differences, axis=axis), *differences)
+        of_state, of_wind = jnp.pad(of_state, 1), []
+        for axis, each in enumerate(flux):
+            (average, rest, slope), (below, above) = stage.upwind[axis], beside(stage.framed, axis)
+            within, (top, bottom) = inside(wind.axes[axis], each, dt), _limited(each)
+            of_wind.append((within * (average + rest), within * slope, top * below, -bottom * above))
         if span.diffusion is None:
             return of_state, of_wind, None
 
@@ -123,7 +126,7 @@ def on_plane(span: Span) -> Stages:
             return [spread_through(each, framed, axis, dt) for axis, each in enumerate(diffusion)]
 
         _, through_spread = jax.vjp(spread, span.diffusion.axes, stage.framed)
-        of_axes, framed = through_spread(rises)
+        of_axes, framed = through_spread([each.rise for each in flux])
         (of_averages,) = jax.linear_transpose(with_frame, cotangent)(framed)
         fastest = jnp.zeros_like(span.diffusion.fastest)
         return of_state + of_averages, of_wind, PlaneDiffusion(of_axes, fastest)
@@ -131,15 +134,20 @@ def on_plane(span: Span) -> Stages:
     return Stages(forward, pull, _parts, _replaced, lambda cotangent: cotangent, lambda cotangent: cotangent)
 
 
-def clipped(amount: _Edges, lowest: _Edges, highest: _Edges, cotangent: _Edges) -> tuple[_Edges, _Edges, _Edges]:
-    """The cotangents of the three that `between` takes, as it has it at ties.
+def limiting(amount: _Edges, lowest: _Edges, highest: _Edges) -> _Edges:
+    """Which of the three the derivative of `between` is that of, as it has it at ties: 0, -1 or 1.
 
-    >>> [float(each) for each in clipped(jnp.array(3.0), jnp.array(0.0), jnp.array(2.0), jnp.array(5.0))]
-    [0.0, 0.0, 5.0]
+    >>> limiting(jnp.array([-3.0, 0.0, 3.0]), jnp.full(3, -1.0), jnp.full(3, 1.0))
+    Array([-1.,  0.,  1.], dtype=float64)
     """
-    high, low, nothing = amount > highest, amount < lowest, jnp.zeros_like(cotangent)
-    inner = jnp.where(high, nothing, cotangent)
-    return jnp.where(low, nothing, inner), jnp.where(low, inner, nothing), jnp.where(high, cotangent, nothing)
+    nothing, one = jnp.zeros_like(amount), jnp.ones_like(amount)
+    return jnp.where(amount > highest, one, jnp.where(amount < lowest, -one, nothing))
+
+
+def _limited(flux: _OfFlux) -> tuple[_Edges, _Edges]:
+    """The cotangents of what the cells below and above hold."""
+    nothing = jnp.zeros_like(flux.rise)
+    return jnp.where(flux.limit > 0, flux.rise, nothing), jnp.where(flux.limit < 0, flux.rise, nothing)
 
 
 def _parts(wind: PlaneWind) -> list[tuple[Array, ...]]:
@@ -149,12 +157,6 @@ def _parts(wind: PlaneWind) -> list[tuple[Array, ...]]:
 def _replaced(wind: PlaneWind, parts: list[tuple[Array, ...]]) -> PlaneWind:
     x, y = (EdgeWind(each.sign, *found) for each, found in zip(wind.axes, parts, strict=True))
     return wind._replace(axes=(x, y))
-
-
-def _of_wind(stage: _Stage, flux: _OfFlux, axis: int) -> tuple[_Edges, ...]:
-    average, rest, rise = stage.upwind[axis]
-    below, above = beside(stage.framed, axis)
-    return flux.inside * (average + rest), flux.inside * rise, flux.top * below, -flux.bottom * above
 
 
 def _below(edges: _Edges, axis: int) -> _Cells:
