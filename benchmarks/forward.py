@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from . import accuracy, peers, program, speed
+from . import accuracy, peers, plane, program, speed
 from .c_loop import c_loop
 from .table import Cell, Table
 from .timing import Company
@@ -27,9 +27,11 @@ class Sizes(NamedTuple):
     repeats: int = 15
     processes: int = 3
     py_pde_entry: int | None = 400
+    plane: tuple[tuple[int, ...], tuple[int, int], float] = ((64, 128, 256), (64, 8), plane.T1)
+    """Grids by their cells a side; those of a batch and its networks; t1."""
 
 
-QUICK = Sizes((24,), 240, (12, 5, 3), (24, 10), False, (24,), (0.0375,), 1, 0, None)
+QUICK = Sizes((24,), 240, (12, 5, 3), (24, 10), False, (24,), (0.0375,), 1, 0, None, ((8,), (8, 2), 0.1))
 
 
 def measure(sizes: Sizes, out: Path) -> tuple[list[Table], list[str]]:
@@ -42,6 +44,7 @@ def measure(sizes: Sizes, out: Path) -> tuple[list[Table], list[str]]:
         speed.layouts(loop, sizes.layouts, sizes.batch if sizes.layouts_in_batches else None, sizes.repeats),
     ]
     others = company.cores()
+    tables.append(plane.forward(*sizes.plane, sizes.repeats))
     if sizes.processes:
         kinds = {
             "one problem": ("constant", 1600),
@@ -76,6 +79,11 @@ def _targets(tables: list[Table]) -> Table:
             single = dict(zip(by_title["One problem"].columns, row, strict=True))
             rows.append(("1600 cells, kn.solve / C loop", "at most 2.2", single["kn.solve / C"]))
             rows.append(("1600 cells, in jax.jit / C loop", "at most 2.2", single["in jax.jit / C"]))
+    for row in by_title["Two dimensions"].rows:
+        if row[:2] == ("256 x 256", "float64"):
+            rows.append(("256 x 256 cells, figure 6 to t = 2, s", "under 30", row[3]))
+            rows.append(("256 x 256 cells, mean off by", "at most 1e-3", row[-2]))
+            rows.append(("256 x 256 cells, covariance off by", "at most 1e-2", row[-1]))
     for row in by_title["Batches"].rows:
         if not str(row[0]).startswith("C loop"):
             rows.append((f"batch on all cores, {row[0]} / C loop on one", "at most 1.5", row[2]))

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from . import cost, program, ways
+from . import cost, plane, program, ways
 from .cost import Costs
 from .table import Cell, Table
 from .timing import Company
@@ -27,11 +27,13 @@ class Sizes(NamedTuple):
     repeats: int = 15
     close: float = 1e-3
     """What `TransportAdjoint` may be off by: it is exact for the equation, not for the grid."""
+    plane: tuple[int, float, float] = (256, plane.T1, 0.5)
+    """Cells a side, t1, and `close` there: at t = 2 the density is three cells wide."""
     quick: bool = False
     """Each way once, with wide vectors, and few ways but for the first table: what takes long is the compiler."""
 
 
-QUICK = Sizes((48, 60), (48, 60, 3), 50, 24, (5, 20), 1, 0.2, True)
+QUICK = Sizes((48, 60), (48, 60, 3), 50, 24, (5, 20), 1, 0.2, (8, 0.1, 0.5), True)
 _FEW = (FORWARD, CHECKPOINT)
 
 # At most so many forward solves, alone and in a batch.
@@ -50,6 +52,8 @@ def measure(sizes: Sizes, out: Path) -> tuple[list[Table], list[str]]:
     alone = race(ways.density(cells, steps), ways.of_densities(steps))
     batch = race(ways.density(its_cells, its_steps, members), few(ways.of_densities(its_steps)))
     ensemble = race(ways.ensemble(sizes.samples), few(ways.of_ensembles()))
+    side, t1, close = sizes.plane
+    in_plane = cost.measure(plane.case(side, t1), few(plane.ways()), min(sizes.repeats, 3), close, wide_only=True)
     others = company.cores()
     by_steps = {
         n: cost.memory(ways.density(sizes.cells, n), few(ways.of_densities(n, fixed=True))) for n in sizes.steps
@@ -58,12 +62,13 @@ def measure(sizes: Sizes, out: Path) -> tuple[list[Table], list[str]]:
     groups = {f"{cells} cells": alone, f"{members} networks of {its_cells} cells": batch}
     cost.draw(groups, AIMS, out / "gradient.png")
     tables = [
-        _targets(sizes, list(groups.items()), growth),
+        _targets(sizes, list(groups.items()), growth, in_plane),
         cost.table("One density", f"{cells} cells, {steps} steps.", alone),
         cost.table(
             "A batch", f"{members} networks of {its_cells} cells each, {its_steps} steps, in `jax.vmap`.", batch
         ),
         cost.table("An ensemble", f"{sizes.samples} samples.", ensemble),
+        cost.table("Two dimensions", f"Figure 6 to t = {t1:g} on {side} x {side} cells, six parameters.", in_plane),
         growth,
     ]
     remarks = [
@@ -74,13 +79,15 @@ def measure(sizes: Sizes, out: Path) -> tuple[list[Table], list[str]]:
     return tables, remarks
 
 
-def _targets(sizes: Sizes, groups: list[tuple[str, Costs]], growth: Table) -> Table:
+def _targets(sizes: Sizes, groups: list[tuple[str, Costs]], growth: Table, in_plane: Costs) -> Table:
     """What the gradients were to cost, beside what was measured here."""
     rows: list[tuple[Cell, ...]] = []
     for (title, costs), aims in zip(groups, AIMS, strict=True):
         for way, aim in aims.items():
             for how, options in {"wide vectors": ", wide", "a user's jit": ""}.items():
                 rows.append((f"{title}, {way} / forward, {how}", f"at most {aim:g}", costs.ratio(way, options)))
+    side = sizes.plane[0]
+    rows.append((f"{side} x {side} cells, {TRANSPORT} / forward", "at most 4", in_plane.ratio(TRANSPORT)))
     cells, steps = sizes.alone
     taken = groups[0][1].memory[CHECKPOINT]
     memory = {f"{cells} cells, {steps} steps": None if taken is None else taken / 1e6 / (cells / 100)}

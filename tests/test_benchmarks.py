@@ -22,12 +22,13 @@ TABLES = [
     "One problem",
     "Batches",
     "Layouts of the hot stage",
+    "Two dimensions",
     "Error against time",
     "At equal error",
 ]
 TABLES_OF_BOLTZMANN = ["Targets", "Collisions", "A density beside particles"]
 TABLES_OF_NOISE = ["Targets", "Euler and Maruyama", "Law", "To t = 10"]
-TABLES_OF_GRADIENTS = ["Targets", "One density", "A batch", "An ensemble", "Memory against steps"]
+TABLES_OF_GRADIENTS = ["Targets", "One density", "A batch", "An ensemble", "Two dimensions", "Memory against steps"]
 
 
 def quick_run(program, out):

@@ -96,7 +96,8 @@ def on_plane(span: Span) -> Stages:
     def to_averages(wind: PlaneWind, flux: list[_OfFlux], dt: Array, axis: int) -> _Cells:
         """By the upwind average, and by what a cell holds."""
         here, each = wind.axes[axis], flux[axis]
-        total = sum(_to_upwind(inside(here, each, dt) * here.courant, here.sign, axis))
+        upper, lower = _to_upwind(inside(here, each, dt) * here.courant, here.sign, axis)
+        total = upper + lower
         if not span.positivity:
             return total
         top, bottom = _limited(each)

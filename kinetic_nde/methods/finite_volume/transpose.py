@@ -51,7 +51,8 @@ def transposed(
         on the way forward: where the wind turns at a face, rounding decides on its sign."""
 
         def blowing(trained: Tree, time: Array) -> Any:
-            return wind_at(*eqx.combine(trained, rest), time)
+            equation, grid = eqx.combine(trained, rest)
+            return wind_at(equation, grid, time)
 
         times = [t + stage * dt for stage in STAGES]
         winds, pull = jax.vjp(lambda trained: [fenced(always, blowing, trained, time) for time in times], trained)
