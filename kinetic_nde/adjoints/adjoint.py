@@ -47,7 +47,7 @@ class CheckpointAdjoint(AbstractAdjoint):
     """The derivative of the discrete scheme, what reverse-mode autodiff computes to round-off, with a bounded number of
     stored states. On a density each step is reversed by its transpose, which is written out; elsewhere by autodiff.
 
-    - Cost: with the value, about 6.5 forward solves of a density.
+    - Cost: with the value, about 6.5 forward solves of a density, 9 in two dimensions.
     - Memory: `checkpoints` states along the solve and 64 more while it is reversed, however many steps there are. Each span
       between two save times or breakpoints keeps its own: its share of 64, at least 8, or `checkpoints`. Fewer save little,
       and more time is saved only by as many as there are steps, which makes it about 5.5 forward solves.
