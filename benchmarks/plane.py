@@ -70,7 +70,7 @@ def forward(cells: tuple[int, ...], batch: tuple[int, int], t1: float, repeats: 
         start, theta = initial(n, dtype), jnp.asarray(THETA, dtype)
         if members:
             # Other biases, and the same number of steps but for a few.
-            theta = theta + 0.1 * jnp.linspace(-1, 1, members, dtype=dtype)[:, None] * jnp.array([0, 0, 0, 0, 1, 1.0])
+            theta = jnp.asarray(THETA + 0.1 * np.outer(np.linspace(-1, 1, members), [0, 0, 0, 0, 1, 1]), dtype)
         begun = time.perf_counter()
         program = compiled(jax.vmap(solve, (0, None)) if members else solve, WIDE, theta, start)
         compiling = time.perf_counter() - begun
