@@ -32,14 +32,11 @@ def order(cells, errors):
     return -np.polyfit(np.log(cells), np.log(errors), 1)[0]
 
 
-def loss_of(cells, adjoint=None, steps=None):
+def loss_of(cells, adjoint=kn.CheckpointAdjoint()):
     """1/2 int int |g(0.7) - h|^2 as a function of an equation."""
     start = kn.Density.gaussian((0.5, 1.0), (0.6, 0.5), grid(cells))
     loss = kn.L2Loss(kn.Density.gaussian((0.3, 0.2), (0.7, 0.6), grid(cells)))
-    method = kn.FiniteVolume(steps=steps)
-    return lambda law: loss(
-        kn.solve(law, start, t1=0.7, method=method, adjoint=adjoint or kn.CheckpointAdjoint()).final
-    )
+    return lambda law: loss(kn.solve(law, start, t1=0.7, adjoint=adjoint).final)
 
 
 def gradient(law, cells, adjoint):
@@ -47,16 +44,14 @@ def gradient(law, cells, adjoint):
 
 
 def test_gradients_with_respect_to_all_six_parameters():
-    law, cells = kn.MeanField(COUPLED), 32
-    exact = gradient(law, cells, kn.CheckpointAdjoint())
-    assert exact.shape == (6,)
-    forward = ravel_pytree(jax.jacfwd(loss_of(cells, kn.ForwardMode()))(law))[0]
-    np.testing.assert_allclose(forward, exact, rtol=1e-9, atol=1e-12)
-    # Steps that do not move with the parameters.
-    theta, rebuilt = ravel_pytree(law)
-    value = jax.jit(lambda theta: loss_of(cells, steps=60)(rebuilt(theta)))
-    differences = [(value(theta + 1e-5 * e) - value(theta - 1e-5 * e)) / 2e-5 for e in np.eye(6)]
-    np.testing.assert_allclose(jax.jit(jax.grad(value))(theta), differences, rtol=1e-5, atol=1e-8)
+    """Autodiff of the scheme, forward mode, differences and the adjoint equation, in one table."""
+    table = kn.check_gradient(lambda net: loss_of(32)(kn.MeanField(net)), COUPLED)
+    print(table)
+    assert table.taylor_rates["CheckpointAdjoint"] > 1.9
+    assert table.differences["ForwardMode"] < 1e-12
+    assert table.differences["central differences"] < 1e-6
+    # That is an error of its own, which falls with the width of a cell: the next test.
+    assert table.differences["TransportAdjoint"] < 0.1
 
 
 @pytest.mark.parametrize(("law", "cells"), [(kn.MeanField(COUPLED), [32, 64]), (NOISY, [24, 48])], ids=["", "noise"])
@@ -78,15 +73,15 @@ def lifted(law, axis):
     net = law.field
     weight = jnp.zeros((2, 2)).at[axis, axis].set(1.0)
     field = kn.SimResNet(
-        jax.tree.map(lambda w: jnp.expand_dims(w, (-2, -1)) * weight, net.weight),
-        jax.tree.map(lambda b: jnp.expand_dims(b, -1) * weight[axis], net.bias),
+        jax.tree.map(lambda w: jnp.einsum("...,ij->...ij", w, weight), net.weight),
+        jax.tree.map(lambda b: jnp.einsum("...,i->...i", b, weight[axis]), net.bias),
         net.activation,
     )
     pairs = [(None, None), (None, None)]
     pairs[axis] = law.walls
     if isinstance(law, kn.MeanField):
         return kn.MeanField(field, walls=tuple(pairs))
-    return kn.FokkerPlanck(field, law.amplitude, Single(law.diffusion, axis), walls=tuple(pairs))
+    return kn.FokkerPlanck(field, law.nu, Single(law.diffusion, axis), walls=tuple(pairs))
 
 
 class Single(kn.equations.diffusion.AbstractDiffusion):
@@ -108,10 +103,9 @@ OUTWARDS = kn.SimResNet(1.3, 0.3, kn.Tanh())
     [
         (kn.MeanField(OUTWARDS, walls=(-2.0, 2.0)), 0),
         (kn.MeanField(TURNING, walls=(-2.0, None)), 1),
-        (kn.FokkerPlanck(OUTWARDS, 0.6, walls=(-2.0, 2.0)), 1),
-        (kn.FokkerPlanck(OUTWARDS, 0.6, walls=(None, 2.0)), 0),
+        (kn.FokkerPlanck(OUTWARDS, 0.6, walls=(None, 2.0)), 1),
     ],
-    ids=["walls", "open end, in time", "noise, walls", "noise, open end"],
+    ids=["walls", "open end, in time", "noise"],
 )
 def test_a_plane_in_which_one_axis_is_idle_is_a_line(law, axis):
     """Values, and gradients by the adjoint equation, at walls where mass piles up, at open ends, with noise, with fields
@@ -132,9 +126,9 @@ def test_a_plane_in_which_one_axis_is_idle_is_a_line(law, axis):
     (value, slopes), (flat_value, flat_slopes) = (jax.value_and_grad(each)(law) for each in (on_line, on_plane))
     slopes, flat_slopes = ravel_pytree(slopes)[0], ravel_pytree(flat_slopes)[0]
     print(f"{value:.6f} {flat_value:.6f}; {slopes} {flat_slopes}")
-    # A jump counts as steep from another height on.
-    assert flat_value == pytest.approx(float(value), rel=2e-3)
-    np.testing.assert_allclose(flat_slopes, slopes, rtol=5e-3, atol=1e-3 * np.max(np.abs(slopes)))
+    # But for the height from which a jump counts as steep.
+    assert flat_value == pytest.approx(float(value), rel=1e-5)
+    np.testing.assert_allclose(flat_slopes, slopes, rtol=1e-4, atol=1e-5 * np.max(np.abs(slopes)))
 
 
 def test_retraining_towards_a_target():
@@ -142,17 +136,14 @@ def test_retraining_towards_a_target():
     still = kn.SimResNet(np.zeros((2, 2)), np.zeros(2), kn.Identity())
     start, target = (kn.Density.gaussian(mean, 0.8, grid(24)) for mean in ((-0.5, 0.3), (0.5, -0.2)))
     found = kn.retrain(
-        kn.MeanField(still), start, kn.L2Loss(target), t1=1.0, optimizer=optax.adam(0.1), max_updates=40, tolerance=1e-5
+        kn.MeanField(still),
+        start,
+        kn.L2Loss(target),
+        t1=1.0,
+        optimizer=optax.adam(0.1),
+        max_updates=100,
+        tolerance=1e-5,
     )
     final = kn.solve(found.equation, start, t1=1.0).final
     np.testing.assert_allclose(final.mean, target.mean, atol=0.02)
     assert float(found.history.loss[-1]) < 1e-3 * float(found.history.loss[0])
-
-
-def test_the_table_of_gradients():
-    """The adjoint equation, autodiff and forward mode beside differences, for all six parameters."""
-    table = kn.check_gradient(lambda net: loss_of(32)(kn.MeanField(net)), COUPLED)
-    print(table)
-    assert table.taylor_rates["CheckpointAdjoint"] > 1.8
-    assert table.differences["ForwardMode"] < 1e-8
-    assert table.differences["TransportAdjoint"] < 0.1
