@@ -16,6 +16,8 @@ from .analysis.linearised import closure_error as closure_error, linearised as l
 from .analysis.mean_preserving_bias import mean_preserving_bias as mean_preserving_bias
 from .analysis.moments import moments as moments
 from .analysis.partial_moments import moment_rate as moment_rate, partial_moments as partial_moments
+from .analysis.regression.regress import regress as regress
+from .analysis.regression.regression import Prediction as Prediction, Regression as Regression
 from .analysis.self_similar import self_similar as self_similar
 from .analysis.steady_states import steady_states as steady_states
 from .analysis.times import time_to_energy as time_to_energy, time_to_variance as time_to_variance

@@ -75,7 +75,11 @@ class Density(eqx.Module):
 
     @classmethod
     def from_samples(
-        cls, samples: ArrayLike | list, grid: Grid, bandwidth: float | ArrayLike | list | tuple | None = None
+        cls,
+        samples: ArrayLike | list,
+        grid: Grid,
+        bandwidth: float | ArrayLike | list | tuple | None = None,
+        weights: ArrayLike | list | None = None,
     ) -> "Density":
         """Kernel density estimate of mass 1: a Gaussian of standard deviation `bandwidth` around each sample (M,),
         averages over the cells exact to 1e-8 of the largest. Time grows with M + cells, not with their product.
@@ -85,14 +89,18 @@ class Density(eqx.Module):
 
         Kernels are mirrored at the ends of the grid, so that none of the mass is lost there. The default bandwidth is
         Silverman's, 0.9 min(std, IQR / 1.34) M^(-1/5), and min(std, IQR / 1.34) M^(-1/6) along each of two axes;
-        `bandwidth=0` is the histogram. Raises `ValueError` for samples that are empty, not finite or outside the grid (traced
-        ones outside give NaN), for a negative bandwidth, and for the default bandwidth if all samples are equal.
+        `bandwidth=0` is the histogram. With `weights` (M,), of any sum, a sample's share of the mass is that of its weight, and
+        in the default bandwidth stand the weighted spread and 1 / sum(share^2) for M.
+
+        Raises `ValueError` for samples that are empty, not finite or outside the grid (traced ones outside give NaN), for a
+        negative bandwidth, for the default bandwidth if all samples are equal, and for weights that are negative, not finite,
+        all zero or of another number than the samples.
 
         >>> Density.from_samples([0.1, 0.2, 0.9], Grid(0.0, 1.0, 4), bandwidth=0).values.round(4)
         Array([2.6667, 0.    , 0.    , 1.3333], dtype=float64)
         """
         estimate = kernel_density if grid.dimension == 1 else product_kernel_density
-        return cls(grid, estimate(samples, grid, bandwidth))
+        return cls(grid, estimate(samples, grid, bandwidth, weights))
 
     @classmethod
     def gaussian(

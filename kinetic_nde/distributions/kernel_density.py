@@ -22,9 +22,12 @@ _ORDER = 8
 _NARROW = 0.125
 
 
-def silverman(samples: Float[Array, " m"], dimension: int = 1, along: str = "") -> Float[Array, ""]:
+def silverman(
+    samples: Float[Array, " m"], dimension: int = 1, along: str = "", weights: Float[Array, " m"] | None = None
+) -> Float[Array, ""]:
     """Silverman's bandwidth 0.9 min(std, IQR / 1.34) M^(-1/5), and min(std, IQR / 1.34) M^(-1/6) for one component in two
-    dimensions; the standard deviation alone where half of the samples are equal.
+    dimensions; the standard deviation alone where half of the samples are equal. With weights, of sum 1, standard deviation
+    and quartiles are the weighted ones, and M is 1 / sum(weights^2).
 
     Raises `ValueError` if all samples are equal, with `along` to say of which component.
 
@@ -38,10 +41,20 @@ def silverman(samples: Float[Array, " m"], dimension: int = 1, along: str = "") 
         ),
         samples,
     )
-    std = jnp.std(samples)
-    low, high = _quartiles(samples)
+    if weights is None:
+        count, std, (low, high) = samples.shape[0], jnp.std(samples), _quartiles(samples)
+    else:
+        count = 1 / jnp.sum(weights**2)
+        std = jnp.sqrt(jnp.sum(weights * (samples - jnp.sum(weights * samples)) ** 2))
+        low, high = _weighted_quartiles(samples, weights)
     spread = jnp.where(high > low, jnp.minimum(std, (high - low) / 1.34), std)
-    return (0.9 if dimension == 1 else 1.0) * spread * samples.shape[0] ** (-1 / (4 + dimension))
+    return (0.9 if dimension == 1 else 1.0) * spread * count ** (-1 / (4 + dimension))
+
+
+def _weighted_quartiles(samples: Float[Array, " m"], weights: Float[Array, " m"]) -> Float[Array, "2"]:
+    order = jnp.argsort(samples)
+    below = jnp.cumsum(weights[order])
+    return samples[order][jnp.searchsorted(below, jnp.asarray([0.25, 0.75], below.dtype) * below[-1])]
 
 
 def _quartiles(samples: Array) -> Array:
@@ -52,11 +65,15 @@ def _quartiles(samples: Array) -> Array:
 
 
 def kernel_density(
-    samples: ArrayLike | list, grid: Grid, bandwidth: float | ArrayLike | list | tuple | None
+    samples: ArrayLike | list,
+    grid: Grid,
+    bandwidth: float | ArrayLike | list | tuple | None,
+    weights: ArrayLike | list | None,
 ) -> Float[Array, " cells"]:
     """The averages behind `Density.from_samples` in one dimension."""
     samples, tolerance = checked(samples, grid)
-    width = silverman(samples) if bandwidth is None else as_point(bandwidth, "a bandwidth", grid)
+    shares = checked_weights(weights, samples)
+    width = silverman(samples, weights=shares) if bandwidth is None else as_point(bandwidth, "a bandwidth", grid)
     require(
         lambda: width >= 0 and np.isfinite(width),
         lambda: f"a bandwidth must be finite and not negative, got {width}",
@@ -64,8 +81,26 @@ def kernel_density(
     )
     is_histogram = bandwidth is not None and known(width) and float(width) == 0
     # Faces are computed out here: a compiler may round them otherwise, and a sample at a face is a common thing.
-    mass = _histogram(samples, grid, grid.faces) if is_histogram else _smooth(samples, grid, width)
+    mass = _histogram(samples, shares, grid, grid.faces) if is_histogram else _smooth(samples, shares, grid, width)
     return averages(mass, samples, grid, tolerance)
+
+
+def checked_weights(weights: ArrayLike | list | None, samples: Float[Array, "m *axes"]) -> Float[Array, " m"] | None:
+    """One weight for each sample, of sum 1, or a `ValueError`; None where all samples weigh the same."""
+    if weights is None:
+        return None
+    weights = as_floating(weights, "weights")
+    if weights.shape != samples.shape[:1]:
+        raise ValueError(f"{samples.shape[0]} samples need weights of shape {samples.shape[:1]}, got {weights.shape}")
+    known_as = lambda: np.asarray(weights)
+    require(
+        lambda: np.all(np.isfinite(known_as()) & (known_as() >= 0)) and np.any(known_as() > 0),
+        lambda: "weights must be finite and not negative, and one of them positive",
+        weights,
+    )
+    # By the largest first: a sum of what is finite may not be.
+    weights = weights / jnp.max(weights)
+    return (weights / jnp.sum(weights)).astype(samples.dtype)
 
 
 def checked(samples: ArrayLike | list, grid: Grid) -> tuple[Float[Array, "m *axes"], Float[Array, "*axes"]]:
@@ -100,16 +135,20 @@ def _share_outside(samples: Array, lower: Array, upper: Array) -> float:
 def summed(
     samples: Float[Array, "m *axes"],
     start: Array,
-    add: Callable[[Array, Array, Bool[Array, " n"]], Array],
+    add: Callable[[Array, Array, Bool[Array, " n"] | Float[Array, " n"]], Array],
     chunk: int = _CHUNK,
+    weights: Float[Array, " m"] | None = None,
 ) -> Array:
     """What `add(total, samples, counts)` has made of `start` after all chunks; a sample does not count if it fills up
-    the last one."""
+    the last one. With weights, they are what it counts for."""
     count = samples.shape[0]
     chunks = -(-count // chunk)
     size = -(-count // chunks)
     padded = jnp.concatenate([samples, jnp.broadcast_to(samples[:1], (chunks * size - count, *samples.shape[1:]))])
-    counts = jnp.arange(chunks * size) < count
+    if weights is None:
+        counts = jnp.arange(chunks * size) < count
+    else:
+        counts = jnp.concatenate([weights, jnp.zeros(chunks * size - count, weights.dtype)])
     parts = padded.reshape(chunks, size, *samples.shape[1:]), counts.reshape(chunks, size)
     return jax.lax.scan(lambda total, part: (add(total, *part), None), start, parts)[0]
 
@@ -130,18 +169,20 @@ def _place(samples: Array, grid: Grid, bins: int = 1) -> tuple[Int[Array, " n"],
 
 
 @jax.jit
-def _histogram(samples: Array, grid: Grid, faces: Array) -> Array:
+def _histogram(samples: Array, weights: Array | None, grid: Grid, faces: Array) -> Array:
     def add(total: Array, samples: Array, counts: Array) -> Array:
         return total.at[cell_of(samples, grid, faces)].add(counts.astype(total.dtype))
 
+    if weights is not None:
+        return summed(samples, jnp.zeros(grid.shape, weights.dtype), add, weights=weights)
     return summed(samples, jnp.zeros(grid.shape, jnp.int32), add).astype(samples.dtype) / samples.size
 
 
 @jax.jit
-def _smooth(samples: Array, grid: Grid, width: Array) -> Array:
+def _smooth(samples: Array, weights: Array | None, grid: Grid, width: Array) -> Array:
     """The mass of all kernels in each cell, with their mirror images at both ends of the grid."""
-    samples, grid, width = cast((samples, grid, width), common_float(samples, grid, width))
-    mass = jax.lax.cond(width < _NARROW * grid.width, _by_samples, _by_bins, samples, grid, width)
+    samples, weights, grid, width = cast((samples, weights, grid, width), common_float(samples, grid, width))
+    mass = jax.lax.cond(width < _NARROW * grid.width, _by_samples, _by_bins, samples, weights, grid, width)
     mass = jnp.maximum(mass, 0)
     return mass / jnp.sum(mass)
 
@@ -155,7 +196,7 @@ def averages(mass: Array, samples: Array, grid: Grid, tolerance: Array) -> Array
     return jnp.where(inside, mass, jnp.full_like(mass, jnp.nan)) / grid.volume
 
 
-def _by_samples(samples: Array, grid: Grid, width: Array) -> Array:
+def _by_samples(samples: Array, weights: Array | None, grid: Grid, width: Array) -> Array:
     """Narrow kernels: what is beyond the left and the right face of a sample's cell is in the next ones."""
     # Zero is a histogram here, and a derivative must not divide by it.
     sharpness = grid.width / jnp.clip(width, 1e-6 * grid.width, _NARROW * grid.width)
@@ -165,18 +206,18 @@ def _by_samples(samples: Array, grid: Grid, width: Array) -> Array:
         left, right = ndtr(-place * sharpness), ndtr((place - 1) * sharpness)
         # What would leave the grid is mirrored: it stays in the last cell.
         for to, mass in ((cell - 1, left), (cell, 1 - left - right), (cell + 1, right)):
-            total = total.at[jnp.clip(to, 0, grid.cells - 1)].add(jnp.where(counts, mass, 0))
+            total = total.at[jnp.clip(to, 0, grid.cells - 1)].add(mass * counts.astype(mass.dtype))
         return total
 
-    return summed(samples, jnp.zeros(grid.shape, samples.dtype), add)
+    return summed(samples, jnp.zeros(grid.shape, samples.dtype), add, weights=weights)
 
 
-def _by_bins(samples: Array, grid: Grid, width: Array) -> Array:
+def _by_bins(samples: Array, weights: Array | None, grid: Grid, width: Array) -> Array:
     """Wide kernels: with c the centre of a bin of width s, and x = c + u s for each sample in it,
 
         Phi((f - x) / h) = sum_k u^k / k! (-s / h)^k Phi^(k)((f - c) / h),   |u| <= 1/2,
 
-    so that the sums of u^k over the samples of a bin, k < 8, say what lies below a face f: exactly for mass and mean, and
+    so that the (weighted) sums of u^k over the samples of a bin, k < 8, say what lies below a face f: exactly for mass and mean, and
     to (s / 2h)^8 / 8! max |Phi^(8)| = 6e-9 of the mass of a sample for the narrowest kernel, s / h = 1/2, and to rounding
     from s / h = 1/16 on. The sum over all bins is a convolution over the cells for each place of a bin in its cell.
     """
@@ -191,7 +232,7 @@ def _by_bins(samples: Array, grid: Grid, width: Array) -> Array:
             power = power * (place - 0.5)
         return jnp.stack(rows)
 
-    sums = summed(samples, powers, add).reshape(_ORDER, cells, _BINS)
+    sums = summed(samples, powers, add, weights=weights).reshape(_ORDER, cells, _BINS)
     # From cell to cell the mass can move by 2 cells - 1 at most: into the mirror images of the grid on both sides.
     kernel = _kernel(grid, jnp.maximum(width, _NARROW * grid.width))
     size = 4 * cells

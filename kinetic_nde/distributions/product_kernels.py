@@ -8,16 +8,21 @@ from jaxtyping import Array, ArrayLike, Bool, Float
 
 from .._values import as_floating, cast, common_float, known, require
 from .grid import Grid
-from .kernel_density import averages, cell_of, checked, silverman, summed
+from .kernel_density import averages, cell_of, checked, checked_weights, silverman, summed
 
 # Numbers in what is made of the samples of one chunk: 32 MiB, whatever the number of samples.
 _NUMBERS = 2**22
 
 
-def bandwidths(samples: Float[Array, "m 2"], given: float | ArrayLike | list | tuple | None) -> Float[Array, " 2"]:
+def bandwidths(
+    samples: Float[Array, "m 2"],
+    given: float | ArrayLike | list | tuple | None,
+    weights: Float[Array, " m"] | None = None,
+) -> Float[Array, " 2"]:
     """One for each axis, Silverman's if none is given."""
     if given is None:
-        return jnp.stack([silverman(samples[:, axis], dimension=2, along=f" along axis {axis}") for axis in (0, 1)])
+        widths = [silverman(samples[:, axis], 2, f" along axis {axis}", weights) for axis in (0, 1)]
+        return jnp.stack(widths)
     widths = as_floating(given, "bandwidth")
     if widths.shape not in ((), (2,)):
         raise ValueError(f"a bandwidth is a number or one for each of two axes, got shape {widths.shape}")
@@ -30,37 +35,44 @@ def bandwidths(samples: Float[Array, "m 2"], given: float | ArrayLike | list | t
 
 
 def product_kernel_density(
-    samples: ArrayLike | list, grid: Grid, bandwidth: float | ArrayLike | list | tuple | None
+    samples: ArrayLike | list,
+    grid: Grid,
+    bandwidth: float | ArrayLike | list | tuple | None,
+    weights: ArrayLike | list | None,
 ) -> Float[Array, "nx ny"]:
     """The averages behind `Density.from_samples` in two dimensions: of a kernel around each sample, the product of two
     normal densities, with its mirror images at the ends of the grid; the histogram where both bandwidths are known to be
     0."""
     samples, tolerance = checked(samples, grid)
-    widths = bandwidths(samples, bandwidth)
+    shares = checked_weights(weights, samples)
+    widths = bandwidths(samples, bandwidth, shares)
     is_histogram = bandwidth is not None and known(widths) and not np.any(np.asarray(widths))
-    mass = _histogram(samples, grid, grid.faces) if is_histogram else _smooth(samples, grid, widths)
+    mass = _histogram(samples, shares, grid, grid.faces) if is_histogram else _smooth(samples, shares, grid, widths)
     return averages(mass, samples, grid, tolerance)
 
 
 @jax.jit
-def _histogram(samples: Array, grid: Grid, faces: tuple[Array, Array]) -> Array:
+def _histogram(samples: Array, weights: Array | None, grid: Grid, faces: tuple[Array, Array]) -> Array:
     def add(total: Array, samples: Array, counts: Array) -> Array:
         cells = (cell_of(samples[:, axis], line, faces[axis]) for axis, line in enumerate(grid.axes))
         return total.at[tuple(cells)].add(counts.astype(total.dtype))
 
+    if weights is not None:
+        return summed(samples, jnp.zeros(grid.shape, weights.dtype), add, weights=weights)
     return summed(samples, jnp.zeros(grid.shape, jnp.int32), add).astype(samples.dtype) / samples.shape[0]
 
 
 @jax.jit
-def _smooth(samples: Array, grid: Grid, widths: Array) -> Array:
-    samples, grid, widths = cast((samples, grid, widths), common_float(samples, grid, widths))
+def _smooth(samples: Array, weights: Array | None, grid: Grid, widths: Array) -> Array:
+    samples, weights, grid, widths = cast((samples, weights, grid, widths), common_float(samples, grid, widths))
     lines = tuple(zip(grid.axes, widths, strict=True))
 
-    def add(total: Array, samples: Array, counts: Bool[Array, " m"]) -> Array:
+    def add(total: Array, samples: Array, counts: Bool[Array, " m"] | Float[Array, " m"]) -> Array:
         x, y = (_along(samples[:, axis], *line) for axis, line in enumerate(lines))
         return total + jnp.matmul((x * counts[:, None].astype(x.dtype)).T, y, precision="highest")
 
-    total = summed(samples, jnp.zeros(grid.shape, samples.dtype), add, chunk=max(1, _NUMBERS // sum(grid.shape)))
+    chunk = max(1, _NUMBERS // sum(grid.shape))
+    total = summed(samples, jnp.zeros(grid.shape, samples.dtype), add, chunk, weights)
     mass = jnp.maximum(total, 0)
     return mass / jnp.sum(mass)
 

@@ -1,0 +1,1 @@
+"""Straight lines as points of the plane of slopes and intercepts."""
