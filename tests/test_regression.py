@@ -139,12 +139,13 @@ def test_many_points_take_a_balanced_choice_of_pairs():
     uses = np.bincount(first, minlength=3000) + np.bincount(second, minlength=3000)
     assert first.size <= 200_000 and np.ptp(uses) == 0 and uses[0] == 132
     assert np.unique(np.sort(np.stack([first, second]), axis=0), axis=1).shape[1] == first.size
-    ranks = 2 * stats.rankdata(x) - 3001
-    for robust in (False, True):
+    # From all pairs: where the residuals' ranks are uncorrelated with x, and x's with the residuals.
+    ranks = lambda values: 2 * stats.rankdata(values) - 3001
+    medians_of_all = brentq(lambda m: ranks(y - m * x) @ x, 1.0, 3.0, xtol=1e-9)
+    for robust, of_all in ((False, (ranks(x) @ y) / (ranks(x) @ x)), (True, medians_of_all)):
         found = kn.regress(x, y, robust=robust)
         assert "each point with 132 others" in found.notes[0]
-        # As from all pairs to a tenth of the standard error.
-        assert abs(found.slope - (ranks @ y) / (ranks @ x)) < (0.1 + 0.5 * robust) * found.standard_errors[0]
+        assert abs(found.slope - of_all) < 0.15 * found.standard_errors[0]
         assert np.all(np.abs(found.line - (2, 1)) < 3 * found.standard_errors)
 
 
@@ -202,14 +203,17 @@ def test_coverage_of_replicates(count):
 
 
 def test_covariances_are_those_of_repeated_draws():
-    """Not the variances only: slope and intercept of x around 1 go against each other."""
+    """Not the variances only: slope and intercept of x around 1 go against each other. Exact for the mean, which is linear
+    in y; of the medians what is told is rather more."""
     random = np.random.default_rng(7)
     x = np.linspace(0, 2, 40)
-    for estimate in (mean, medians):
-        drawn = [estimate(lines_of_points(x, random.normal(size=40))) for _ in range(300)]
-        exact = np.cov(np.array([each.value for each in drawn]).T)
-        told = np.mean([each.covariance for each in drawn], axis=0)
-        np.testing.assert_allclose(told / exact, np.ones((2, 2)), atol=0.3)
+    effect = np.array([mean(lines_of_points(x, each)).value for each in np.eye(40)])
+    drawn = [random.normal(size=40) for _ in range(300)]
+    told = np.mean([mean(lines_of_points(x, y)).covariance for y in drawn], axis=0)
+    np.testing.assert_allclose(told, effect.T @ effect, rtol=0.1)
+    found = [medians(lines_of_points(x, y)) for y in drawn]
+    told = np.mean([each.covariance for each in found], axis=0) / np.cov(np.array([each.value for each in found]).T)
+    assert np.all(told > 0.9) and np.all(told < 1.5), told
 
 
 def test_prediction_bands_hold_new_measurements():
@@ -268,7 +272,7 @@ def test_another_target_attracts_instead(robust):
     found = kn.regress(x, y, robust=robust, target=target)
     np.testing.assert_array_equal(found.line, kn.regress(x, y, robust=robust).line)
     initial = found.density(cells=31)
-    solution = kn.solve(found.equation, initial, t1=60.0)
+    solution = kn.solve(found.equation, initial, t1=30.0)
     np.testing.assert_allclose(solution.final.mean, target, rtol=1e-6)
     assert abs(float(solution.stats["mass_lost"])) < 1e-9
 
@@ -295,17 +299,12 @@ def test_a_tanh_network_balances_between_mean_and_median():
     errors = np.array([balance(x, w) - math.log(2) for w in (-8.0, -16.0, -32.0)])
     np.testing.assert_allclose(errors, math.pi**2 / 24 / np.array([8.0, 16.0, 32.0]) ** 2, rtol=0.03)
     assert abs(balance(x, -1e-3) - x.mean()) < 1e-5
-    # And it is what holds the mean of a density under the paper's network.
-    grid = kn.Grid(0.0, 12.0, 240)
-    density = kn.Density.from_samples(x[::100], grid, bandwidth=0.05)
-    centre = brentq(lambda c: float(rate(density, -4.0, c)), 0.0, 3.0)
-    assert abs(centre - balance(x, -4.0)) < 0.01
-
-
-@jax.jit
-def rate(density, w, c):
-    net = kn.SimResNet(w, -w * c, kn.Tanh())
-    return kn.moment_rate(net, density, 1)
+    # And it is where one layer of the network, forward Euler, leaves the mean.
+    few = kn.Ensemble(x[::1000])
+    net = kn.SimResNet(-4.0, 4.0 * balance(x[::1000], -4.0), kn.Tanh())
+    moved = kn.solve(kn.MeanField(net), few, t1=0.5, method=kn.Layers(1)).final
+    np.testing.assert_allclose(moved.mean, few.mean, rtol=1e-12)
+    assert float(moved.variance) < 0.5 * float(few.variance)
 
 
 def test_the_limit_is_a_weighted_median_of_the_ensemble():

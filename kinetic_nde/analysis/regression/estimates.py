@@ -53,7 +53,10 @@ def lines_of_points(x: np.ndarray, y: np.ndarray) -> Lines:
     first, second = pairs_of(x)
     dx, dy = x[second] - x[first], y[second] - y[first]
     heights = y[first] * x[second] - y[second] * x[first]
-    values = np.stack([dy / dx, heights / dx], axis=1)
+    slopes = dy / dx
+    # From the nearer of the two points: all lines through a point at x = 0 have its y, not only up to rounding.
+    near = np.where(np.abs(x[first]) <= np.abs(x[second]), first, second)
+    values = np.stack([slopes, y[near] - slopes * x[near]], axis=1)
     products = np.stack([dy, heights], axis=1) * np.sign(dx)[:, None]
     return Lines(values, np.abs(dx), products, (first, second), x.size)
 
