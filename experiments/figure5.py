@@ -6,7 +6,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-from scipy.stats import f as fisher, kstest, norm
+from scipy.stats import f as fisher, kstest, norm, t as student
 
 import kinetic_nde as kn
 import kinetic_nde.plotting as plotting
@@ -42,7 +42,7 @@ def main(out: Path, seeds: int = 2000, cells: int = 101) -> dict[str, Number]:
     _draw(out / "figure5.png", found, lines, laws)
 
     hundred = inside[:100].sum(axis=0)
-    once = 1 - 2 * float(norm.sf(2.0))
+    once = 1 - 2 * float(student.sf(2.0, REPLICATES - 1))
     off = np.abs(np.asarray(final.mean) - found.line) / np.sqrt(np.diag(np.asarray(initial.variance)))
     names = ("slope", "intercept")
     numbers = {}
@@ -97,12 +97,17 @@ def _draw(path: Path, found: kn.Regression, lines: np.ndarray, laws: tuple) -> N
         left.plot(np.tile(X, REPLICATES), y.ravel(), ".", color="#9db3c1", markersize=1, label="measurements")
         at = np.linspace(X[0], X[-1], 50)
         band = found.predict(at)
-        left.fill_between(at, band.new_lower, band.new_upper, color=orange, alpha=0.15, linewidth=0, label="95 % of new ones")
+        left.fill_between(
+            at, band.new_lower, band.new_upper, color=orange, alpha=0.15, linewidth=0, label="95 % of new ones"
+        )
         left.plot(at, band.line, color=orange, label="line, with its band")
         left.fill_between(at, band.lower, band.upper, color=orange, alpha=0.5, linewidth=0)
         left.set(xlabel="x", ylabel="y")
         left.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2, markerscale=5)
-        for ax, column, law, name in ((middle, lines[:, 0], laws[0], "slope"), (right, lines[:, 1], laws[1], "intercept")):
+        for ax, column, law, name in (
+            (middle, lines[:, 0], laws[0], "slope"),
+            (right, lines[:, 1], laws[1], "intercept"),
+        ):
             plotting.plot_histogram(column, None, ax, bins=15, xlabel=name, labels=("100 replicates", ""))
             at = np.linspace(law.mean() - 4 * law.std(), law.mean() + 4 * law.std(), 200)
             ax.plot(at, law.pdf(at), color=blue, label="exact law")

@@ -84,7 +84,9 @@ def slipped(y: np.ndarray, rows: tuple[int, ...]) -> np.ndarray:
     return moved
 
 
-def _draw(path: Path, x: np.ndarray, y: np.ndarray, spoilt: np.ndarray, found: tuple, lost: object, initial: kn.Density) -> None:
+def _draw(
+    path: Path, x: np.ndarray, y: np.ndarray, spoilt: np.ndarray, found: tuple, lost: object, initial: kn.Density
+) -> None:
     drawing, (left, middle, right) = plotting.figure(columns=2, panels=3, height=2.5)
     plain, saved, centred = found
     at = np.linspace(x.min() - 1, x.max() + 1, 100)
@@ -92,10 +94,14 @@ def _draw(path: Path, x: np.ndarray, y: np.ndarray, spoilt: np.ndarray, found: t
     legend = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.2}
     with plotting.style():
         band = plain.predict(at)
-        left.fill_between(at, band.new_lower, band.new_upper, color=blue, alpha=0.15, linewidth=0, label="95 % of new ones")
+        left.fill_between(
+            at, band.new_lower, band.new_upper, color=blue, alpha=0.15, linewidth=0, label="95 % of new ones"
+        )
         left.plot(at, band.line, color=blue, label="mean of pairs")
         left.plot(x, y, ".", color="black", markersize=4)
-        plotting.plot_density(initial, middle, xlabel="slope", ylabel=f"height at {centred.origin:g} F")
+        plotting.plot_density(
+            initial, middle, marginals=False, xlabel="slope", ylabel=f"height at {centred.origin:g} F", label="density"
+        )
         middle.plot(*centred.line, "x", color=orange, label="collapses here")
         middle.legend(**legend)
         robust = saved.predict(at)
