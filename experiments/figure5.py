@@ -98,7 +98,7 @@ def _draw(path: Path, found: kn.Regression, lines: np.ndarray, laws: tuple) -> N
         at = np.linspace(X[0], X[-1], 50)
         band = found.predict(at)
         left.fill_between(
-            at, band.new_lower, band.new_upper, color=orange, alpha=0.15, linewidth=0, label="95 % of new ones"
+            at, band.new_lower, band.new_upper, color=orange, alpha=0.2, linewidth=0, zorder=3, label="95 % of new ones"
         )
         left.plot(at, band.line, color=orange, label="line, with its band")
         left.fill_between(at, band.lower, band.upper, color=orange, alpha=0.5, linewidth=0)

@@ -100,7 +100,13 @@ def _draw(
         left.plot(at, band.line, color=blue, label="mean of pairs")
         left.plot(x, y, ".", color="black", markersize=4)
         plotting.plot_density(
-            initial, middle, marginals=False, xlabel="slope", ylabel=f"height at {centred.origin:g} F", label="density"
+            initial,
+            middle,
+            marginals=False,
+            log=True,
+            xlabel="slope",
+            ylabel=f"height at {centred.origin:g} F",
+            label="density",
         )
         middle.plot(*centred.line, "x", color=orange, label="collapses here")
         middle.legend(**legend)

@@ -1,0 +1,59 @@
+"""The picture of `kinetic-nde regress`."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..plotting import plot_snapshots, style
+from ..plotting.style import COLOURS, figure
+from .regress import Regressed
+from .words import label_of
+
+_POINTS = 5000  # that are drawn
+_PANELS = 3
+
+
+def draw(found: Regressed, x: str, y: str) -> Figure:
+    """The measurements with the fitted line, its band and that of new ones; below, the density of slopes and intercepts over
+    time, in colours of its logarithm: few lines are far from all others, and are seen."""
+    drawing = figure(columns=2, height=5.0)[0]
+    drawing.clear()
+    with style():
+        above, *below = drawing.subplot_mosaic([["line"] * _PANELS, [f"t{k}" for k in range(_PANELS)]]).values()
+        _draw_line(above, found, label_of(x).replace("\n", " "), label_of(y).replace("\n", " "))
+        origin = found.drawn.origin
+        labels: dict[str, Any] = {"xlabel": "slope", "label": "density"}
+        labels["ylabel"] = "intercept" if origin == 0 else f"height at {origin:.6g}"
+        times = np.asarray(found.solution.ts)[:_PANELS]
+        plot_snapshots(found.solution, below, times=times, log=True, **labels)
+        for ax in below:
+            ax.plot(*found.drawn.line, "x", color=COLOURS[1], markersize=5)
+            ax.locator_params(axis="x", nbins=4)
+    plt.close(drawing)
+    return drawing
+
+
+def _draw_line(ax: Axes, found: Regressed, x: str, y: str) -> None:
+    low, high = float(np.min(found.x)), float(np.max(found.x))
+    at = np.linspace(low, high, 200)
+    band = found.drawn.predict(at)
+    rows = np.unique(np.linspace(0, found.x.size - 1, min(found.x.size, _POINTS)).round().astype(int))
+    blue, orange, green = COLOURS[:3]
+    ax.plot(
+        found.x[rows], found.y[rows], ".", color="#7f8c97", markersize=4 if rows.size < 500 else 2, label="measurements"
+    )
+    ax.fill_between(at, band.new_lower, band.new_upper, color=blue, alpha=0.12, linewidth=0, label="95 % of new ones")
+    ax.fill_between(at, band.lower, band.upper, color=blue, alpha=0.35, linewidth=0)
+    name = "medians" if found.found.robust else "mean"
+    ax.plot(at, band.line, color=blue, label=f"{name} of the lines through pairs, with its band")
+    for peer, label, look in (
+        (found.least_squares, "least squares", {"color": orange, "linestyle": "--"}),
+        (found.theil_sen, "Theil and Sen", {"color": green, "linestyle": ":"}),
+    ):
+        ax.plot(at, peer.slope * at + peer.intercept, linewidth=0.9, label=label, **look)
+    ax.set(xlabel=x, ylabel=f"log10 of {y}" if found.log_y else y)
+    ax.margins(x=0.02)
+    ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2, ncols=3)
