@@ -13,6 +13,7 @@ SMALL = {
     "cost": "CELLS = 100\nSIZES = (100, 1000)\nTURNS = 1\nUPDATES = 10",
     "fitting": "CELLS = 200\nPARTICLES = 2000\nUPDATES = 12",
     "kinetic_limits": "CELLS = 100\nPARTICLES = 20_000\nHALVINGS = 4",
+    "regression": "CELLS = 31\nSEEDS = 100",
     "retraining": "CELLS = 100\nUPDATES = 20\nUPDATES_BY_LAYER = 40",
     "theory": "CELLS = 200\nPICKED = 50\nSAVES = 31",
 }
