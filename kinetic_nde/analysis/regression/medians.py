@@ -4,6 +4,8 @@ import numpy as np
 
 # Of the total weight: cumulative weights this near a half are a half.
 _ROUNDING = 1e-10
+# How far from a half the shares may be that an error is read off at, beyond which outliers would have a say.
+_FAR = 0.15
 
 
 def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
@@ -41,7 +43,8 @@ def weighted_quantiles(values: np.ndarray, weights: np.ndarray, shares: np.ndarr
 def quantile_errors(values: np.ndarray, weights: np.ndarray, errors: np.ndarray) -> np.ndarray:
     """Standard errors (d,) of the weighted medians of the columns of `values` (N, d), from those of the share of the weight
     below them, `errors` (d,): what lies between the quantiles at 1/2 - k error and 1/2 + k error, divided by 2 k, as the
-    intervals of Woodruff (1952) do with k = 2. k is less where the quartiles would be passed, and never below 1.
+    intervals of Woodruff (1952) do with k = 2. k is less where that is further than the shares 0.35 and 0.65, beyond which
+    outliers have a say, and never below 1.
 
     The share below a place moves smoothly as data do, and its error is known where that of the median is not: to divide it
     by a density would need an estimate of that, and the median of what is left when a point is left out jumps.
@@ -49,7 +52,7 @@ def quantile_errors(values: np.ndarray, weights: np.ndarray, errors: np.ndarray)
     >>> quantile_errors(np.linspace(0.0, 1.0, 101)[:, None], np.ones(101), np.array([0.05])).round(4)
     array([0.0505])
     """
-    reach = np.maximum(errors, np.minimum(2 * errors, 0.25))
+    reach = np.maximum(errors, np.minimum(2 * errors, _FAR))
     ends = np.clip(np.stack([0.5 - reach, 0.5 + reach], axis=1), 0.0, 1.0)
     columns = zip(values.T, ends, strict=True)
     apart = np.array([np.diff(weighted_quantiles(column, weights, shares))[0] for column, shares in columns])
