@@ -2,6 +2,7 @@
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -33,12 +34,13 @@ def main(out: Path, step: int = 1, cells: int = 101) -> dict[str, Number]:
     """
     out.mkdir(parents=True, exist_ok=True)
     x, y = read()
-    exact = linregress(x, y)
+    exact: Any = linregress(x, y)
     line = np.array([exact.slope, exact.intercept])
     relative = lambda found: np.abs(np.asarray(found) / line - 1)
     plain, robust = kn.regress(x, y), kn.regress(x, y, robust=True)
     spoilt = slipped(y, SPOILT)
-    saved, lost = kn.regress(x, spoilt, robust=True), linregress(x, spoilt)
+    saved = kn.regress(x, spoilt, robust=True)
+    lost: Any = linregress(x, spoilt)
     # Where slope and height are not all but one number.
     centred = kn.regress(x, y, robust=True, origin=float(np.median(x)))
     initial = centred.density(cells=cells)
@@ -85,7 +87,7 @@ def slipped(y: np.ndarray, rows: tuple[int, ...]) -> np.ndarray:
 
 
 def _draw(
-    path: Path, x: np.ndarray, y: np.ndarray, spoilt: np.ndarray, found: tuple, lost: object, initial: kn.Density
+    path: Path, x: np.ndarray, y: np.ndarray, spoilt: np.ndarray, found: tuple, lost: Any, initial: kn.Density
 ) -> None:
     drawing, (left, middle, right) = plotting.figure(columns=2, panels=3, height=2.5)
     plain, saved, centred = found

@@ -1,7 +1,7 @@
 """A straight line through two columns, as the point where the density of slopes and intercepts collapses."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.stats import linregress, t as student, theilslopes
@@ -54,7 +54,7 @@ def regress_values(x: np.ndarray, y: np.ndarray, log_y: bool = False, robust: bo
 
     >>> found = regress_values(np.arange(5.0), np.array([0.1, 0.9, 2.1, 2.9, 4.0]))
     >>> round(found.found.slope, 2), round(found.least_squares.slope, 2), round(found.theil_sen.slope, 2)
-    (0.98, 0.98, 0.98)
+    (0.98, 0.98, 0.99)
     """
     if log_y:
         if np.any(y <= 0):
@@ -86,7 +86,7 @@ def _least_squares(x: np.ndarray, y: np.ndarray) -> Peer:
     # Around the middle, in units of the data: squares of small and of large numbers alike are numbers.
     middle, above = np.mean(x), np.mean(y)
     reach, unit = float(np.max(np.abs(x - middle))), float(np.max(np.abs(y - above))) or 1.0
-    line = linregress((x - middle) / reach, (y - above) / unit)
+    line: Any = linregress((x - middle) / reach, (y - above) / unit)
     arm, slope, error = middle / reach, float(line.slope), float(line.stderr)
     errors = error * unit / reach, unit * math.hypot(float(line.intercept_stderr), arm * error)
     intercept = above + unit * (float(line.intercept) - slope * arm)
@@ -96,7 +96,7 @@ def _least_squares(x: np.ndarray, y: np.ndarray) -> Peer:
 
 
 def _theil_sen(x: np.ndarray, y: np.ndarray) -> Peer:
-    line = theilslopes(y, x)
+    line: Any = theilslopes(y, x)
     return Peer(float(line.slope), float(line.intercept), None, (float(line.low_slope), float(line.high_slope)))
 
 

@@ -49,10 +49,11 @@ def _draw_line(ax: Axes, found: Regressed, x: str, y: str) -> None:
     ax.fill_between(at, band.lower, band.upper, color=blue, alpha=0.35, linewidth=0)
     name = "medians" if found.found.robust else "mean"
     ax.plot(at, band.line, color=blue, label=f"{name} of the lines through pairs, with its band")
-    for peer, label, look in (
+    peers: Any = (
         (found.least_squares, "least squares", {"color": orange, "linestyle": "--"}),
         (found.theil_sen, "Theil and Sen", {"color": green, "linestyle": ":"}),
-    ):
+    )
+    for peer, label, look in peers:
         ax.plot(at, peer.slope * at + peer.intercept, linewidth=0.9, label=label, **look)
     ax.set(xlabel=x, ylabel=f"log10 of {y}" if found.log_y else y)
     ax.margins(x=0.02)

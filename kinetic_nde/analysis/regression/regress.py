@@ -71,12 +71,12 @@ def regress(
         raise ValueError("regress works on known values, outside jit, vmap and grad")
     x, y = _numbers(x, "x"), _numbers(y, "y")
     _check(x, y)
-    origin = float(origin)
-    if not np.isfinite(origin):
-        raise ValueError(f"origin must be finite, got {origin}")
-    weight = (-STEEPNESS if robust else -1.0) if weight is None else float(weight)
-    if not -np.inf < weight < 0:
-        raise ValueError(f"weight must be negative and finite, got {weight}: with a positive one the line repels")
+    place = float(np.asarray(origin))
+    if not np.isfinite(place):
+        raise ValueError(f"origin must be finite, got {place}")
+    rate = (-STEEPNESS if robust else -1.0) if weight is None else float(np.asarray(weight))
+    if not -np.inf < rate < 0:
+        raise ValueError(f"weight must be negative and finite, got {rate}: with a positive one the line repels")
     # In units of the measurements and around their middle, where slope and height are all but independent.
     middle, above = np.median(x), np.median(y)
     reach, unit = float(np.max(np.abs(x - middle))), _unit(y - above)
@@ -84,7 +84,7 @@ def regress(
     lines = lines_of_replicates(*scaled) if y.ndim == 2 else lines_of_points(*scaled)
     found = medians(lines) if robust else mean(lines)
     # From (slope, height at the middle) in these units to (m, q).
-    arm = (origin - middle) / reach
+    arm = (place - middle) / reach
     change = np.array([[unit / reach, 0.0], [arm * unit, unit]])
     start = np.array([0.0, above])
     line = start + change @ found.value
@@ -99,11 +99,11 @@ def regress(
         sigma=_NORMAL * float(np.median(np.abs(errors)))
         if robust
         else float(np.sqrt(np.sum(errors**2) / (y.size - 2))),
-        origin=float(origin),
+        origin=place,
         robust=robust,
         ensemble=Ensemble(start + lines.values @ change.T),
         weights=lines.weights / np.sum(lines.weights),
-        equation=towards_medians(point, axes, weight) if robust else towards_mean(point, weight),
+        equation=towards_medians(point, axes, rate) if robust else towards_mean(point, rate),
         target=point,
         axes=axes,
         count=y.size,

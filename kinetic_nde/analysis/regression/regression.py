@@ -156,10 +156,10 @@ class Regression(eqx.Module):
         return Density(density.grid, density.values * np.sum(weights).astype(density.values.dtype))
 
     def _quantile(self, level: ArrayLike) -> float:
-        level = float(level)
-        if not 0 < level < 1:
+        share = float(np.asarray(level))
+        if not 0 < share < 1:
             raise ValueError(f"the level must be between 0 and 1, got {level}")
-        return float(student.ppf(0.5 * (1 + level), self.degrees))
+        return float(student.ppf(0.5 * (1 + share), self.degrees))
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """What a notebook shows."""
