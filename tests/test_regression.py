@@ -145,7 +145,7 @@ def test_many_points_take_a_balanced_choice_of_pairs():
     medians_of_all = brentq(lambda m: ranks(y - m * x) @ x, 1.0, 3.0, xtol=1e-9)
     for robust, of_all in ((False, (ranks(x) @ y) / (ranks(x) @ x)), (True, medians_of_all)):
         found = kn.regress(x, y, robust=robust)
-        assert "each point with 132 others" in found.notes[0]
+        assert "of 4498500 pairs a balanced choice" in found.notes[0]
         assert abs(found.slope - of_all) < 0.15 * found.standard_errors[0]
         assert np.all(np.abs(found.line - (2, 1)) < 3 * found.standard_errors)
 
@@ -201,6 +201,15 @@ def test_coverage_of_replicates(count):
             hits.append(np.abs(value) <= quantile * np.sqrt(np.diag(covariance)))
         share = np.mean(hits, axis=0)
         assert np.all(share > 0.95 - 4 * math.sqrt(0.95 * 0.05 / draws)) and np.all(share < 0.99), (estimate, share)
+
+
+def test_efficiency_of_the_mean_for_even_x():
+    """The slope is that of least squares, the height 5/6 as efficient, beside the exact variances 1 / S and 1 / M."""
+    x = np.linspace(-1, 1, 100)
+    effect = np.array([mean(lines_of_points(x, each)).value for each in np.eye(100)])
+    variances = np.sum(effect**2, axis=0)
+    np.testing.assert_allclose(1 / np.sum(x**2) / variances[0], 1.0, rtol=1e-12)
+    np.testing.assert_allclose(0.01 / variances[1], 5 / 6, rtol=1e-3)
 
 
 def test_covariances_are_those_of_repeated_draws():
