@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..plotting import plot_snapshots, style
-from ..plotting.style import COLOURS, figure
+from ..plotting.style import COLOURS, figure, finish
 from .regress import Regressed
 from .words import label_of
 
@@ -31,6 +31,8 @@ def draw(found: Regressed, x: str, y: str) -> Figure:
         plot_snapshots(found.solution, below, times=times, log=True, **labels)
         for ax in below:
             ax.plot(*found.drawn.line, "x", color=COLOURS[1], markersize=5)
+            finish(ax, ax.get_xlabel(), ax.get_ylabel())
+            ax.margins(x=0)
             ax.locator_params(axis="x", nbins=4)
     plt.close(drawing)
     return drawing
@@ -47,14 +49,17 @@ def _draw_line(ax: Axes, found: Regressed, x: str, y: str) -> None:
     )
     ax.fill_between(at, band.new_lower, band.new_upper, color=blue, alpha=0.12, linewidth=0, label="95 % of new ones")
     ax.fill_between(at, band.lower, band.upper, color=blue, alpha=0.35, linewidth=0)
-    name = "medians" if found.found.robust else "mean"
-    ax.plot(at, band.line, color=blue, label=f"{name} of the lines through pairs, with its band")
+    name = (
+        "medians of the lines through pairs, with their band"
+        if found.found.robust
+        else "mean of the lines through pairs, with its band"
+    )
+    ax.plot(at, band.line, color=blue, label=name)
     peers: Any = (
         (found.least_squares, "least squares", {"color": orange, "linestyle": "--"}),
         (found.theil_sen, "Theil and Sen", {"color": green, "linestyle": ":"}),
     )
     for peer, label, look in peers:
         ax.plot(at, peer.slope * at + peer.intercept, linewidth=0.9, label=label, **look)
-    ax.set(xlabel=x, ylabel=f"log10 of {y}" if found.log_y else y)
-    ax.margins(x=0.02)
+    finish(ax, x, f"log10 of {y}" if found.log_y else y)
     ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2, ncols=3)
