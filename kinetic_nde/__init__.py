@@ -19,6 +19,7 @@ from .analysis.partial_moments import moment_rate as moment_rate, partial_moment
 from .analysis.regression.regress import regress as regress
 from .analysis.regression.regression import Prediction as Prediction, Regression as Regression
 from .analysis.self_similar import self_similar as self_similar
+from .analysis.standardisation import Standardisation as Standardisation
 from .analysis.steady_states import steady_states as steady_states
 from .analysis.times import time_to_energy as time_to_energy, time_to_variance as time_to_variance
 from .distributions.density import Density as Density
@@ -56,6 +57,8 @@ from .network.parameters import (
 from .network.simresnet import SimResNet as SimResNet, rescale as rescale
 from .sensitivity.adjoint import TransportAdjoint as TransportAdjoint
 from .sensitivity.check_gradient import check_gradient as check_gradient
+from .sensitivity.fit_flow import fit_flow as fit_flow
+from .sensitivity.flow_fit import FlowFit as FlowFit, FlowHistory as FlowHistory, FlowOutcome as FlowOutcome
 from .sensitivity.gradient_check import GradientCheck as GradientCheck
 from .sensitivity.losses import (
     KullbackLeiblerLoss as KullbackLeiblerLoss,

@@ -1,5 +1,6 @@
 """A mean field as a normalising flow."""
 
+import itertools
 from typing import Any
 
 import diffrax
@@ -20,6 +21,7 @@ from ..methods.particles import Particles
 from ..methods.result import Result
 from ..methods.tolerances import as_tolerance, controller
 from ..solve import solve
+from .standardisation import Standardisation
 
 
 class StandardNormal(eqx.Module):
@@ -57,11 +59,13 @@ class Flow(eqx.Module):
     - `equation`: a `MeanField` without walls, which would make point masses.
     - `base`: a `StandardNormal`, a `Density`, whose mass counts as 1, or any module with `log_prob(x)` at one point and
       `sample(key, n)`. In d > 1 the field or such a module says so by an attribute `dimension`.
+    - `units`: a `Standardisation` where x = shift + scale z of what the equation moves, z: `log_prob` and `sample` are then
+      those of x, in the units of data.
     - `rtol`, `atol`: tolerances of the trajectories. `adjoint`: how derivatives pass, as in `solve`; `jax.jacfwd` and
       second derivatives by `jax.jacfwd(jax.jacfwd(...))` need `ForwardMode()`.
 
     Under jit a function of the flow is compiled, `eqx.filter_jit(Flow.log_prob)(flow, x)`, since `jax.jit(flow.log_prob)`
-    would have to hash its arrays. Raises `TypeError` for another equation, base or adjoint, `ValueError` for walls, for
+    would have to hash its arrays. Raises `TypeError` for another equation, base, `units` or adjoint, `ValueError` for walls, for
     dimensions that differ, and unless t1 is finite and not negative and the tolerances are positive and finite.
 
     >>> from kinetic_nde import Identity, SimResNet
@@ -76,6 +80,7 @@ class Flow(eqx.Module):
     rtol: Float[Array, ""]
     atol: Float[Array, ""]
     adjoint: AbstractAdjoint
+    units: Standardisation | None
 
     def __init__(
         self,
@@ -86,6 +91,7 @@ class Flow(eqx.Module):
         rtol: ArrayLike = 1e-10,
         atol: ArrayLike = 1e-10,
         adjoint: Any = CheckpointAdjoint(),
+        units: Any = None,
     ):
         if not isinstance(equation, MeanField):
             raise TypeError(f"a flow needs a kn.MeanField, not {type(equation).__name__}")
@@ -97,10 +103,15 @@ class Flow(eqx.Module):
             raise TypeError(f"the base of a flow is a kn.Density or has log_prob and sample, not {base!r}")
         if not isinstance(adjoint, AbstractAdjoint):
             raise TypeError(f"adjoint must be kn.CheckpointAdjoint() or kn.ForwardMode(), not {adjoint!r}")
-        dimensions = {name: _dimension(part) for name, part in (("field", equation.field), ("base", base))}
-        if None not in dimensions.values() and dimensions["field"] != dimensions["base"]:
-            raise ValueError(f"the field has dimension {dimensions['field']} and the base {dimensions['base']}")
+        if units is not None and not isinstance(units, Standardisation):
+            raise TypeError(f"units must be a kn.Standardisation, not {units!r}")
+        parts = {"field": equation.field, "base": base, "units": units}
+        dimensions = [(name, d) for name, part in parts.items() if (d := _dimension(part)) is not None]
+        for (name, d), (other, e) in itertools.pairwise(dimensions):
+            if d != e:
+                raise ValueError(f"the {name} has dimension {d} and the {other} {e}")
         self.equation, self.base, self.adjoint, self.t1 = equation, base, adjoint, as_floating(t1, "t1")
+        self.units = units
         self.rtol, self.atol = as_tolerance("rtol")(rtol), as_tolerance("atol")(atol)
         if self.t1.shape != ():
             raise ValueError(f"t1 must be a number, got shape {self.t1.shape}")
@@ -108,8 +119,9 @@ class Flow(eqx.Module):
 
     @property
     def dimension(self) -> int:
-        """d: that of the field or else of the base; 1 if neither has one."""
-        return _dimension(self.equation.field) or _dimension(self.base) or 1
+        """d: that of the field, else of the base, else of the units; 1 if none has one."""
+        parts = (self.equation.field, self.base, self.units)
+        return next((d for part in parts if (d := _dimension(part)) is not None), 1)
 
     def log_prob(self, x: ArrayLike | list) -> Float[Array, "*points"]:
         """log g(t1, x) at points x: (n, d) gives (n,), one point (d,) a number; in one dimension x of any shape gives
@@ -146,7 +158,11 @@ class Flow(eqx.Module):
         if start.shape != expected:
             raise ValueError(f"the base must give samples of shape {expected}, got {start.shape}")
         method = Particles(rtol=self.rtol, atol=self.atol)
-        return solve(self.equation, Ensemble(start), t1=self.t1, method=method, adjoint=self.adjoint).final.samples
+        final = solve(self.equation, Ensemble(start), t1=self.t1, method=method, adjoint=self.adjoint).final.samples
+        return final if self.units is None else _to_original(*cast((self.units, final), common_float(final)))
+
+
+_to_original = eqx.filter_jit(Standardisation.original)
 
 
 @eqx.filter_jit
@@ -158,7 +174,8 @@ def _log_prob(flow: Flow, points: Array) -> Array:
     if getattr(out, "shape", None) != ():
         raise ValueError(f"log_prob of the base must give a number at a point of shape {one.shape}, got {out}")
     # Each point has steps of its own: its value does not depend on the others, nor do they wait for one that fails.
-    return jax.vmap(lambda point: _at_point(flow, base, point))(points)
+    at = lambda points: jax.vmap(lambda point: _at_point(flow, base, point))(points)
+    return at(points) if flow.units is None else at(flow.units.standard(points)) - flow.units.log_determinant
 
 
 def _at_point(flow: Flow, base: Any, point: Array) -> Array:

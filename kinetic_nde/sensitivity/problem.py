@@ -75,13 +75,18 @@ def check_kinds(equation: Any, initial: Any, loss: Any, optimizer: Any, adjoint:
         raise TypeError(f"the initial distribution is a kn.Density or a kn.Ensemble, not {type(initial).__name__}")
     if not callable(loss) or isinstance(loss, type):
         raise TypeError(f"loss is called with the distribution at t1, such as kn.L2Loss(target); got {loss!r}")
-    if not isinstance(optimizer, optax.GradientTransformation):
-        hint = f": did you mean {optimizer.__name__}(...)?" if hasattr(optimizer, "__name__") else ""
-        raise TypeError(f"optimizer must be one of optax's, such as optax.adam(0.1), not {optimizer!r}{hint}")
+    check_optimizer(optimizer)
     if not isinstance(adjoint, AbstractAdjoint):
         raise TypeError(f"adjoint must be an object such as kn.TransportAdjoint(), not {adjoint!r}")
     if resume is not None and not isinstance(resume, Retraining):
         raise TypeError(f"resume must be the kn.Retraining of an earlier call, not {type(resume).__name__}")
+
+
+def check_optimizer(optimizer: Any) -> None:
+    """`TypeError` for what is no optimiser of optax, with a hint where it only was not called."""
+    if not isinstance(optimizer, optax.GradientTransformation):
+        hint = f": did you mean {optimizer.__name__}(...)?" if hasattr(optimizer, "__name__") else ""
+        raise TypeError(f"optimizer must be one of optax's, such as optax.adam(0.1), not {optimizer!r}{hint}")
 
 
 def prepare(

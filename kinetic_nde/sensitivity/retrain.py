@@ -1,10 +1,8 @@
 """Retraining at the level of distributions: a loop of updates by any optimiser of optax."""
 
-import contextlib
 import functools
 import math
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -21,6 +19,7 @@ from ..methods.method import AbstractMethod
 from ..methods.result import Result
 from . import trainable
 from .adjoint import TransportAdjoint
+from .bar import bar
 from .problem import Problem, check_kinds, like, prepare
 from .retraining import History, Outcome, Retraining, Row, best_row, failed
 from .update import advance, as_optax_expects, evaluate, strong
@@ -161,7 +160,7 @@ def _loop(
     progress: bool,
 ) -> tuple[Outcome, str]:
     state, before = record.state(-1), len(record.rows)
-    with _bar(updates, progress) as show:
+    with bar("retrain", "update", updates, progress) as show:
         try:
             for update in range(updates + 1):
                 value, slope, norm, solver = evaluate(problem, parameters)
@@ -170,7 +169,7 @@ def _loop(
                 if update == 0 and not sound:
                     raise ValueError(_at_the_start(row, Result[solver]))
                 record.add(row, state)
-                show(update, row.loss)
+                show(update, loss=row.loss)
                 if not sound:
                     return Outcome.not_finite, Result[solver]
                 if update > 0 and (outcome := stop(record.rows)) is not None:
@@ -211,22 +210,3 @@ def _number(value: Any, name: str) -> float:
         return float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a number, not {value!r}") from None
-
-
-@contextlib.contextmanager
-def _bar(updates: int, progress: bool) -> Iterator[Callable[[int, float], None]]:
-    if not progress:
-        yield lambda update, loss: None
-        return
-    # Imported here: in a notebook without widgets tqdm warns of falling back to text.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from tqdm.auto import tqdm
-
-    with tqdm(total=updates, desc="retrain", unit="update") as bar:
-
-        def show(update: int, loss: float) -> None:
-            bar.update(update - bar.n)
-            bar.set_postfix(loss=f"{loss:.4g}")
-
-        yield show
