@@ -9,6 +9,7 @@ from pathlib import Path
 import jax
 
 from . import (
+    diabetes,
     coupled_tanh,
     dobrushin,
     families,
@@ -26,6 +27,7 @@ from . import (
     grazing,
     growing_cosine,
     self_similar,
+    two_moons,
     steady_plane,
     update_cost,
 )
@@ -48,6 +50,8 @@ EXPERIMENTS = {
     "forbes": forbes,
     "grazing": grazing,
     "self_similar": self_similar,
+    "two_moons": two_moons,
+    "diabetes": diabetes,
     "steady_plane": steady_plane,
     "coupled_tanh": coupled_tanh,
     "update_cost": update_cost,

@@ -49,6 +49,8 @@ NAMES = [
         "forbes",
         "grazing",
         "self_similar",
+        "two_moons",
+        "diabetes",
         "steady_plane",
         "coupled_tanh",
     ),

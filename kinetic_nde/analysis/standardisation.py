@@ -94,7 +94,7 @@ class Standardisation(eqx.Module):
             k = int(np.argmax(constant))
             raise ValueError(f"column {k} of the samples is constant, {columns[0, k]:g}: leave it out")
         # Not by the covariance, whose rounding hides what is less than 1e-8 of a spread.
-        factor = np.linalg.qr(centred / spread / np.sqrt(m), mode="r")
+        factor: Any = np.linalg.qr(centred / spread / np.sqrt(m), mode="r")
         factor = (factor * np.sign(np.diagonal(factor))[:, None]).T
         rest = np.diagonal(factor)
         if np.any(rest < max(_LEAST_REST, 8 * eps)):
