@@ -1,5 +1,6 @@
 """Speed of the forward solve against a C loop and other packages, `python -m benchmarks.forward`, and of gradients against the forward solve,
-`python -m benchmarks.gradient`, and of the kinetic equations, `python -m benchmarks.kinetic`. What was measured is in README.md here."""
+`python -m benchmarks.gradient`, and of the kinetic equations, `python -m benchmarks.kinetic`,
+and of flows of many features, `python -m benchmarks.flows`. What was measured is in README.md here."""
 
 import jax
 

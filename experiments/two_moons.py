@@ -107,7 +107,7 @@ def _draw(
 ) -> None:
     drawing, (left, middle, right) = plotting.figure(columns=2, panels=3, height=2.0)
     with plotting.style():
-        for ax, points, name in ((left, data, "data"), (middle, drawn, "samples of the flow, and its density")):
+        for ax, points, name in ((left, data, "data"), (middle, drawn, "flow: density, samples")):
             if ax is middle:
                 ax.pcolormesh(axes[0], axes[1], density.T, cmap="Blues", shading="gouraud", rasterized=True)
             ax.plot(*points[:400].T, ".", color=COLOURS[1], markersize=1.2)

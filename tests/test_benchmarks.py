@@ -13,9 +13,10 @@ import oracles
 import pytest
 
 import kinetic_nde as kn
-from benchmarks import accuracy, boltzmann, c_loop, cost, forward, gradient, kinetic, noise, problem, ways
+from benchmarks import accuracy, boltzmann, c_loop, cost, flows, forward, gradient, kinetic, moons, noise, problem, ways
 from benchmarks.layouts import LAYOUTS, arguments, steps_of
 from benchmarks.table import Table
+from kinetic_nde.sensitivity.trainable import split
 
 TABLES = [
     "Targets",
@@ -237,3 +238,23 @@ def test_a_folder_that_cannot_be_made_is_one_line_and_exit_code_2(program, tmp_p
     file.write_text("")
     assert program.run(["--quick", "--out", str(file)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_hutchinsons_trace_is_exact_in_the_mean():
+    """A path does not depend on the probe: the mean over all probes in the plane is that of the trace."""
+    of = moons.case(60, 2)
+    parameters, _ = split(of.net)
+    key, points = jax.random.key(0), of.train[:1]
+    way = moons.ways(of)
+    exact = way[moons.EXACT](parameters, points, key)
+    many = jnp.tile(points, (400, 1))
+    estimates = np.asarray(way[moons.HUTCHINSON](parameters, many, key))
+    # Two values, for signs that agree and that do not.
+    values = np.unique(estimates.round(9))
+    assert values.size == 2 and values[0] < float(exact[0]) < values[1]
+    np.testing.assert_allclose(values.mean(), float(exact[0]), atol=1e-8)
+
+
+def test_exponents_are_those_of_powers():
+    table = Table("", ("d", "time"), [(d, 3.0 * d**1.7) for d in (2, 4, 8, 16)])
+    assert flows.exponent(table, "time", 4) == pytest.approx(1.7)
