@@ -31,8 +31,8 @@ class Sizes(NamedTuple):
     """The exponents are fitted from this dimension on, where the work is that of the product."""
     samples: int = 4000
     layers: int = 16
-    updates: int = 1500
-    repeats: int = 5
+    updates: int = 1000
+    repeats: int = 20
 
 
 QUICK = Sizes((2, 8), 16, 2, 300, 2, 3, 1)

@@ -14,6 +14,8 @@ def training(
     import torch
     from torchdiffeq import odeint
 
+    # Batches are small: on two threads an update took 10 to 400 ms here, on one 2.
+    torch.set_num_threads(1)
     w, b = (torch.tensor(each, dtype=torch.float64, requires_grad=True) for each in (weights, biases))
     adam = torch.optim.Adam([w, b], lr=rate)
     layers, d = biases.shape

@@ -12,7 +12,7 @@ SMALL = {
     "adjoint_vs_autodiff": "GRIDS = (100, 200)\nCHECKED = 100\nCOLLAPSED = (100,)\nPLACES = 5",
     "cost": "CELLS = 100\nSIZES = (100, 1000)\nTURNS = 1\nUPDATES = 10",
     "fitting": "CELLS = 200\nPARTICLES = 2000\nUPDATES = 12",
-    "flows": "SAMPLES = 300\nEPOCHS = 4\nPOINTS = 40\nLAYERS = 4",
+    "flows": "SAMPLES = 300\nEPOCHS = 12\nPOINTS = 40\nLAYERS = 4",
     "kinetic_limits": "CELLS = 100\nPARTICLES = 20_000\nHALVINGS = 4",
     "regression": "CELLS = 31\nSEEDS = 100",
     "retraining": "CELLS = 100\nUPDATES = 20\nUPDATES_BY_LAYER = 40",
