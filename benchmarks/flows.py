@@ -1,6 +1,6 @@
 """python -m benchmarks.flows [--quick] [--out DIR]: flows of many features.
 
-Writes `flows.md` with all tables and `cost_per_point.png`. Five minutes; with `--quick` seconds, for the machinery only: the numbers mean nothing.
+Writes `flows.md` with all tables and `cost_per_point.png`. Six minutes; with `--quick` seconds, for the machinery only: the numbers mean nothing.
 """
 
 import sys

@@ -103,8 +103,8 @@ def compare(of: Case, updates: int, repeats: int) -> tuple[Table, list[str]]:
             return optax.apply_updates(parameters, updates), state
 
         now, state = parameters, optimizer.init(parameters)
-        for k, rows in enumerate(batches):
-            now, state = update(now, state, of.train[rows], jax.random.key(k))
+        for k, chosen in enumerate(batches):
+            now, state = update(now, state, of.train[chosen], jax.random.key(k))
         scores[name] = test(now)
         arguments = parameters, optimizer.init(parameters), of.train[batches[0]], jax.random.key(0)
         runners[name] = lambda update=update, arguments=arguments: update(*arguments)
@@ -112,15 +112,15 @@ def compare(of: Case, updates: int, repeats: int) -> tuple[Table, list[str]]:
     if all(map(importlib.util.find_spec, ("torch", "torchdiffeq"))):
         start: Any = parameters
         for name, tolerance in ((TORCH, None), (TORCH_ADAPTIVE, 1e-5)):
-            make = lambda tolerance=tolerance: torch_flow.training(
+            make: Any = lambda tolerance=tolerance: torch_flow.training(
                 np.asarray(start.weight.values), np.asarray(start.bias.values), two_moons.T1, RATE, tolerance
             )
-            train, points = make(), np.asarray(of.train)
-            for rows in batches:
-                train(points[rows])
-            weights, biases = map(jnp.asarray, train.parameters())
+            (train, now), points = make(), np.asarray(of.train)
+            for chosen in batches:
+                train(points[chosen])
+            weights, biases = map(jnp.asarray, now())
             scores[name] = test(eqx.tree_at(lambda net: (net.weight.values, net.bias.values), start, (weights, biases)))
-            runners[name] = lambda fresh=make(), points=points[batches[0]]: fresh(points)
+            runners[name] = lambda fresh=make()[0], points=points[batches[0]]: fresh(points)
     else:
         remarks.append("torchdiffeq skipped: torch or torchdiffeq is not installed (pip install '.[peers]')")
     ms = {name: 1e3 * seconds for name, seconds in race(runners, repeats).items()}

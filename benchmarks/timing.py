@@ -68,7 +68,7 @@ def machine() -> str:
     """What the numbers were measured on, in one line."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     parts = [_cpu(), f"{cores} cores", f"Python {platform.python_version()}", f"JAX on {jax.default_backend()}"]
-    for package in ("jax", "numpy", "diffrax", "clawpack", "py-pde", "fplanck"):
+    for package in ("jax", "numpy", "diffrax", "clawpack", "py-pde", "fplanck", "torch", "torchdiffeq"):
         try:
             parts.append(f"{package} {version(package)}")
         except PackageNotFoundError:

@@ -8,9 +8,9 @@ import numpy as np
 
 def training(
     weights: np.ndarray, biases: np.ndarray, t1: float, rate: float, tolerance: float | None
-) -> Callable[..., Any]:
-    """What makes an update of Adam with a batch of points (B, d): `update(points)`; `update.parameters()` gives weights and
-    biases. One step of the classical method in each layer, or Dormand and Prince's 5(4) to that tolerance."""
+) -> tuple[Callable[[np.ndarray], None], Callable[[], tuple[np.ndarray, np.ndarray]]]:
+    """What makes an update of Adam with a batch of points (B, d), and what gives weights and biases as they are. One step
+    of the classical method in each layer, or Dormand and Prince's 5(4) to that tolerance."""
     import torch
     from torchdiffeq import odeint
 
@@ -42,5 +42,4 @@ def training(
         (-log_prob(torch.from_numpy(points)).mean()).backward()
         adam.step()
 
-    update.parameters = lambda: (w.detach().numpy().copy(), b.detach().numpy().copy())
-    return update
+    return update, lambda: (w.detach().numpy().copy(), b.detach().numpy().copy())

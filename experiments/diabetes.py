@@ -1,11 +1,13 @@
 """A table of eight features as a flow: what it gains over a Gaussian and over independent features."""
 
 from pathlib import Path
+from typing import Any
 
 import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import optax
+from matplotlib.ticker import MaxNLocator
 from scipy.stats import gaussian_kde, multivariate_normal
 
 import kinetic_nde as kn
@@ -42,8 +44,8 @@ def main(out: Path, splits: int = 10, epochs: int = 300) -> dict[str, Number]:
         test, train = np.split(table[order], [round(SHARE * len(table))])
         flow = fit(train, split, epochs).flow
         scores[FLOW].append(float(np.mean(flow.log_prob(test))))
-        normal = multivariate_normal(train.mean(axis=0), np.cov(train.T, ddof=0))
-        scores[GAUSSIAN].append(float(np.mean(normal.logpdf(test))))
+        covariance: Any = np.cov(train.T, ddof=0)
+        scores[GAUSSIAN].append(float(np.mean(multivariate_normal.logpdf(test, train.mean(axis=0), covariance))))
         columns = zip(train.T, test.T, strict=True)
         scores[INDEPENDENT].append(float(np.mean(sum(gaussian_kde(seen).logpdf(unseen) for seen, unseen in columns))))
     assert flow is not None
@@ -62,7 +64,7 @@ def features() -> np.ndarray:
     """The table (442, 8) in its own units."""
     from sklearn.datasets import load_diabetes
 
-    loaded = load_diabetes(scaled=False)
+    loaded: Any = load_diabetes(scaled=False)
     return loaded.data[:, [loaded.feature_names.index(name) for name in FEATURES]]
 
 
@@ -90,7 +92,7 @@ def _draw(path: Path, scores: dict[str, list[float]], table: np.ndarray, drawn: 
         for k, (name, each) in enumerate(scores.items()):
             left.plot(range(1, len(each) + 1), each, "os^"[k], color=COLOURS[k], markersize=4, label=name)
         finish(left, "split", "log-likelihood per test row")
-        left.xaxis.get_major_locator().set_params(integer=True)
+        left.xaxis.set_major_locator(MaxNLocator(integer=True))
         drawing.legend(*left.get_legend_handles_labels(), loc="outside upper left", ncols=3)
         x, y = FEATURES.index("s3"), FEATURES.index("s5")
         right.plot(table[:, x], table[:, y], "o", color=COLOURS[0], markersize=2, label="patients")

@@ -92,8 +92,8 @@ def network(layers: int, seed: int) -> kn.SimResNet:
     """A field with weights and biases of its own in each layer, random and small."""
     rng = np.random.default_rng(seed)
     times = np.linspace(0.0, T1, layers, endpoint=False)
-    values = (0.3 * rng.normal(size=shape) for shape in ((layers, 2, 2), (layers, 2)))
-    return kn.SimResNet(*(kn.PiecewiseConstant(times, each) for each in values), kn.Tanh())
+    weights, biases = (0.3 * rng.normal(size=shape) for shape in ((layers, 2, 2), (layers, 2)))
+    return kn.SimResNet(kn.PiecewiseConstant(times, weights), kn.PiecewiseConstant(times, biases), kn.Tanh())
 
 
 def _draw(
