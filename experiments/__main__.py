@@ -9,8 +9,8 @@ from pathlib import Path
 import jax
 
 from . import (
-    diabetes,
     coupled_tanh,
+    diabetes,
     dobrushin,
     families,
     figure1,
@@ -27,8 +27,8 @@ from . import (
     grazing,
     growing_cosine,
     self_similar,
-    two_moons,
     steady_plane,
+    two_moons,
     update_cost,
 )
 from .numbers import Number, table
