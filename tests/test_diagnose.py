@@ -328,3 +328,11 @@ def test_bad_input():
     emptied = stacked(jnp.stack([START.values] + 20 * [jnp.zeros(300)]))
     with pytest.raises(ValueError, match="not finite at t = 1: no mass remains"):
         kn.diagnose(emptied)
+
+
+def test_a_density_on_cells_that_are_not_as_many_along_each_axis():
+    grid = kn.Grid((-2.0, -3.0), (2.0, 3.0), (3, 4))
+    values = jnp.full((3, 4), 1.0 / 24)
+    still = jax.vmap(lambda factor: kn.Density(grid, factor * values))(jnp.ones(3))
+    found = kn.diagnose(kn.Solution(jnp.arange(3.0), still, kn.Density(grid, values), {}, kn.Result.successful))
+    assert not found.local_aggregation.any() and not found.variance_trend.any()

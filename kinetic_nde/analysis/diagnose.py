@@ -117,9 +117,10 @@ def _moments(distributions: Density | Ensemble) -> tuple[Array, Array, Array]:
 
 
 def _cell_width(solution: Solution) -> float:
-    """The width of a cell, which no density is told to be narrower than; 0 for ensembles."""
+    """The width of a cell, the longer side in two dimensions, which no density is told to be narrower than; 0 for
+    ensembles."""
     distributions = solution.distributions
-    return float(np.max(solution[0].grid.widths)) if isinstance(distributions, Density) else 0.0
+    return float(np.max(solution[0].grid.width)) if isinstance(distributions, Density) else 0.0
 
 
 def _trend(sizes: np.ndarray, told: np.ndarray) -> np.ndarray:
