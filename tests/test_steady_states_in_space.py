@@ -289,3 +289,9 @@ def test_nothing_attracts_and_the_box_is_that_of_the_data():
     found = kn.steady_states(kn.SimResNet(np.eye(2), [1.0, 0.0], kn.Identity()), samples)
     assert found.stability.tolist() == ["unstable"] and found.escaping.tolist() == [1.0]
     assert found.upper.max() < 10
+
+
+def test_a_density_says_what_is_followed():
+    density = kn.Density.uniform((-1.0, -1.0), (1.0, 1.0), kn.Grid((-1.0, -1.0), (1.0, 1.0), 4))
+    with pytest.raises(TypeError, match="samples are followed.*density.sample"):
+        kn.steady_states(kn.SimResNet(SPIRAL, 0.0, kn.Tanh()), density)

@@ -37,7 +37,7 @@ def steady_states(
 
     - `net`: a `SimResNet` of any dimension d that does not change with t. In d = 1 also any other field that can be given
       to a `MeanField`.
-    - `initial`: a `Density` or an `Ensemble`, for the masses.
+    - `initial`: a `Density` or an `Ensemble`, for the masses; in d > 1 an `Ensemble`.
     - `lower`, `upper`: the ends of the box, numbers or (d,). An end that is not given is where the data end (the grid of a
       density, the outermost samples), or as much further out as mass goes and comes to rest.
 
@@ -62,7 +62,7 @@ def steady_states(
     Raises `ValueError` for a network that changes with t, for traced values, without box and initial distribution, for a
     box that is empty, not finite or of another dimension, for one that holds more than a million points, for a velocity
     that jumps and for an activation that names zeros that are none; `TypeError` for what is no field or no
-    distribution, and in d > 1 for a field that is no `SimResNet`.
+    distribution, and in d > 1 for a field that is no `SimResNet` and for a density.
 
     >>> import kinetic_nde as kn
     >>> net = kn.SimResNet(weight=1.0, bias=0.0, activation=kn.GrowingCosine())
@@ -82,6 +82,11 @@ def steady_states(
     if d > 1 and not isinstance(field, SimResNet):
         raise TypeError(
             f"in more than one dimension steady states are those of a kn.SimResNet, not {type(net).__name__}"
+        )
+    if d > 1 and isinstance(initial, Density):
+        raise TypeError(
+            "in more than one dimension samples are followed to where they rest: give some of the density, "
+            "kn.Ensemble(density.sample(jax.random.key(0), 10_000))"
         )
     _check_autonomous(field)
     initial = cast(initial, default_float())
