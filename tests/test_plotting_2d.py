@@ -373,6 +373,8 @@ def test_a_field_refuses_what_it_cannot_draw():
         plotting.plot_field(kn.SimResNet(1.0, 0.0, kn.Tanh()), **plane)
     with pytest.raises(TypeError, match="field"):
         plotting.plot_field(3.0, **plane)
+    with pytest.raises(TypeError):
+        plotting.plot_field(net, kn.Grid((0.0, 0.0), (1.0, 1.0), 4))
     with pytest.raises(ValueError, match="needs lower and upper"):
         plotting.plot_field(net, lower=(0, 0))
     with pytest.raises(ValueError, match="lower < upper"):
@@ -482,6 +484,8 @@ def test_a_film_refuses_what_it_cannot_be_before_any_work(paths, tmp_path, monke
     for fps in (0, -1.0, 51, float("nan")):
         with pytest.raises(ValueError, match="fps"):
             plotting.animate(paths, tmp_path / "film.gif", fps=fps)
+    with pytest.raises(TypeError):
+        plotting.animate(paths[0], tmp_path / "film.gif")
     with pytest.raises(ValueError, match="two save times"):
         plotting.animate(put_together([paths[0]]), tmp_path / "film.gif")
     with pytest.raises(ValueError, match="batch"):

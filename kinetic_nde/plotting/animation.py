@@ -57,8 +57,8 @@ def animate(
     - `lower`, `upper`: what is drawn, numbers in one dimension, corners (2,) in two; by default all of it.
     - `label`: that of the colours; `ylabel` is "density" in one dimension and "y" in two.
 
-    Raises before any work `ValueError` for another suffix, for fps that cannot be, for a batch of solutions, for a single
-    save time, for three dimensions and more and for ends that are not finite or not increasing, and `OSError` for a folder that is
+    Raises before any work `TypeError` for what is no solution, `ValueError` for another suffix, for fps that cannot be, for
+    a batch of solutions, for a single save time, for three dimensions and more and for ends that are not finite or not increasing, and `OSError` for a folder that is
     not there or cannot be written.
 
     >>> import kinetic_nde as kn

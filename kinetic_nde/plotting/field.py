@@ -38,7 +38,7 @@ def plot_field(
     - `arrows`: so many along each axis. The longest is as long as the way to the next.
     - `states`: what `kn.steady_states` returned: stable points are filled, unstable ones open, undecided ones grey.
 
-    Raises `TypeError` for what is no field, `ValueError` for a field of another dimension, for corners that are not given
+    Raises `TypeError` for what is no field or no axes, `ValueError` for a field of another dimension, for corners that are not given
     or not finite pairs with lower < upper, for arrows < 2 and for steady states of another dimension.
 
     >>> import kinetic_nde as kn, matplotlib.pyplot as plt
@@ -48,6 +48,8 @@ def plot_field(
     (['arrows: way in a time of 0.5'], 16)
     >>> plt.close(ax.figure)
     """
+    if not isinstance(ax, Axes | None):
+        raise TypeError(f"ax is the axes of a picture, not {type(ax).__name__}: lower and upper say what to draw")
     net = as_field(getattr(field, "field", field))
     dimension = getattr(net, "dimension", 2)
     if dimension != 2:

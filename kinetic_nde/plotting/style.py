@@ -101,7 +101,9 @@ def spread(count: int, most: int) -> np.ndarray:
 
 
 def save_times(solution: Solution) -> np.ndarray:
-    """The save times (T,). `ValueError` for a batch of solutions."""
+    """The save times (T,). `TypeError` for what is no solution, `ValueError` for a batch of them."""
+    if not isinstance(solution, Solution):
+        raise TypeError(f"this draws what kn.solve returns with saveat=, not {type(solution).__name__}")
     if solution.ts.ndim != 1:
         raise ValueError(
             f"this is a batch of solutions (ts has shape {solution.ts.shape}): draw its members one by one"
