@@ -167,6 +167,15 @@ def test_heat_between_walls():
     assert solution.stats["mass_drift"] < 1e-12
 
 
+@pytest.mark.parametrize(("nu", "steps"), [(None, 100), (0.1, 105)], ids=["wind", "noise"])
+def test_the_limits_of_both_axes_and_of_noise_add(nu, steps):
+    """1 / dt = (|v_x| / dx + |v_y| / dy + D / dx^2 + D / dy^2) / 0.45, D = nu^2 / 2."""
+    grid = kn.Grid((0.0, 0.0), (1.0, 2.0), (10, 40))
+    net = kn.SimResNet(0.0, [1.0, -2.0], kn.Identity())
+    law = kn.MeanField(net) if nu is None else kn.FokkerPlanck(net, nu)
+    assert kn.solve(law, kn.Density.uniform((0.0, 0.0), (1.0, 2.0), grid), t1=0.9).stats["steps"] == steps
+
+
 def test_wrong_input():
     start = kn.Density.gaussian((0.0, 0.0), 0.5, grid(8))
     with pytest.raises(ValueError, match="field has dimension 1 and the grid 2"):
