@@ -196,5 +196,5 @@ def _draw_energies(ax: Axes, draws_in: Run, lets_go: Run) -> None:
         ts = np.asarray(run.solution.ts)
         ax.plot(ts, cloud / cloud[0], color=colour, label=f"{name}, particles")
         ax.plot(ts[::4], (density / density[0])[::4], "o", color=colour, markersize=3, label=f"{name}, density")
-    ax.set(xlabel="time t", ylabel="energy over that at t = 0", ylim=(0.0, None), title="w = [[1, -3], [1, -1]]")
+    ax.set(xlabel="time t", ylabel="energy / that at t = 0", ylim=(0.0, None), title="w = [[1, -3], [1, -1]]")
     ax.legend(loc="lower left")

@@ -534,6 +534,7 @@ def test_bad_input():
         (lambda: kn.Density.gaussian((0.0, 0.0), [[1.0, 0.5], [0.1, 1.0]], GRID), "no covariance"),
         (lambda: kn.Density.gaussian((0.0, 0.0), np.ones(3), GRID), r"got shape \(3,\)"),
         (lambda: kn.Density.gaussian((0.0, 0.0), 1.0, GRID.axes[0]), "mean is one number"),
+        (lambda: kn.Density.gaussian((90.0, 0.0), 0.1, GRID), "all mass of the Gaussian around .* outside the grid"),
         (lambda: kn.Density.uniform((0.0, 0.0), (1.0, 4.0), GRID), "inside the grid"),
         (lambda: kn.Density.uniform((0.0, 1.0), (1.0, 1.0), GRID), "inside the grid"),
         (lambda: kn.Density.dirac((0.0, 3.0), GRID), "outside the grid"),

@@ -51,9 +51,16 @@ def gaussian_averages(
         )
     if std.ndim == 2:
         require(lambda: _is_covariance(np.asarray(std)), lambda: f"{np.asarray(std)} is no covariance", std)
-        return _correlated(mean, std, grid)
-    require(lambda: np.all(np.asarray(std) > 0), lambda: f"a Gaussian needs std > 0, got {std}", std)
-    return _gaussian(mean, jnp.broadcast_to(std, mean.shape), grid)
+        found = _correlated(mean, std, grid)
+    else:
+        require(lambda: np.all(np.asarray(std) > 0), lambda: f"a Gaussian needs std > 0, got {std}", std)
+        found = _gaussian(mean, jnp.broadcast_to(std, mean.shape), grid)
+    require(
+        lambda: np.any(np.asarray(found) > 0),
+        lambda: f"all mass of the Gaussian around {mean} is outside the grid {box(grid)}",
+        found,
+    )
+    return found
 
 
 def uniform_averages(

@@ -58,8 +58,8 @@ def animate(
     - `label`: that of the colours; `ylabel` is "density" in one dimension and "y" in two.
 
     Raises before any work `TypeError` for what is no solution, `ValueError` for another suffix, for fps that cannot be, for
-    a batch of solutions, for a single save time, for three dimensions and more and for ends that are not finite or not increasing, and `OSError` for a folder that is
-    not there or cannot be written.
+    a batch of solutions, for a single save time, for three dimensions and more and for ends that are not finite or not
+    increasing, and `OSError` for a folder that is not there or cannot be written.
 
     >>> import kinetic_nde as kn
     >>> equation = kn.MeanField(kn.SimResNet(-1.0, 0.0, kn.Identity()))
