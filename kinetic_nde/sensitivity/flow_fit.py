@@ -52,7 +52,7 @@ class FlowFit(eqx.Module):
 
     - `flow`: a `Flow` in the units of the samples, with the parameters of the epoch of largest held-out likelihood.
     - `log_likelihood`, `standard_error`: the mean of `flow.log_prob` over the samples held out, in nats per sample, with its
-      standard error over these samples. The epoch was chosen by them: to compare with other models take samples that had
+      standard error over these samples, NaN for one. The epoch was chosen by them: to compare with other models take samples that had
       no part in the fit.
     - `gaussian`: the same mean for the normal distribution with the mean and covariance of the training samples, which
       the flow of a field 0 is.
@@ -125,9 +125,9 @@ class FlowFit(eqx.Module):
         widths = [max(len(row[i]) for row in rows) for i in range(3)]
         widths = [max(width, len(name)) for width, name in zip(widths, head, strict=True)]
         table = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in [head, *rows]]
-        exact = (
-            f"{self.log_likelihood:.4g} +- {self.standard_error:.1g} by the exact flow on {len(self.held_out)} held out"
-        )
+        # One sample has no standard error.
+        error = "" if np.isnan(self.standard_error) else f" +- {self.standard_error:.1g}"
+        exact = f"{self.log_likelihood:.4g}{error} by the exact flow on {len(self.held_out)} held out"
         lines = [
             f"* largest: after epoch {best}, of {self.count} samples trained on; {exact}",
             f"the Gaussian with the mean and covariance of the same samples: {self.gaussian:.4g}",
