@@ -444,10 +444,10 @@ def test_names_choose_and_quick_is_passed_on(monkeypatch, tmp_path):
 
 
 def test_an_unknown_name_ends_in_2_with_the_names_in_one_line(tmp_path):
-    command = [sys.executable, "-m", "experiments", "figure3", "figure5", "--out", str(tmp_path / "none")]
+    command = [sys.executable, "-m", "experiments", "figure3", "figure10", "--out", str(tmp_path / "none")]
     done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"error: unknown experiment figure5; there are: {', '.join(NAMES)}\n"
+    assert done.stderr == f"error: unknown experiment figure10; there are: {', '.join(NAMES)}\n"
     assert not (tmp_path / "none").exists()
 
 
