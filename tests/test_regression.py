@@ -136,6 +136,14 @@ def test_units_and_origins_do_not_matter(seed, robust, a, c):
     np.testing.assert_allclose(moved.predict(x).upper, here.upper, rtol=1e-6)
 
 
+@pytest.mark.parametrize("robust", [False, True])
+def test_bands_far_from_the_origin_are_those_near_it(robust):
+    # Seconds since 1970, ten of them: the variance of the intercept is 1e18 times that of the line among the data.
+    x, y = np.arange(10.0), 3 * np.arange(10.0) + np.random.default_rng(0).normal(size=10)
+    near, far = kn.regress(x, y, robust=robust).predict(x), kn.regress(x + 1.7e9, y, robust=robust).predict(x + 1.7e9)
+    np.testing.assert_allclose(far, near, rtol=1e-9, atol=1e-9)
+
+
 def one_t(found, level=0.95):
     return stats.t.ppf(0.5 + 0.5 * level, found.degrees)
 

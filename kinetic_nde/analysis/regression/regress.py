@@ -8,7 +8,7 @@ from jaxtyping import ArrayLike
 from ..._values import known, under_jit
 from ...distributions.ensemble import Ensemble
 from .collapse import STEEPNESS, towards_mean, towards_medians
-from .estimates import Lines, lines_of_points, lines_of_replicates, mean, medians
+from .estimates import Estimate, Lines, lines_of_points, lines_of_replicates, mean, medians
 from .medians import weighted_quantiles
 from .pairs import MOST_PAIRS
 from .regression import Regression
@@ -86,7 +86,7 @@ def regress(
     # From (slope, height at the middle) in these units to (m, q).
     arm = (place - middle) / reach
     change = np.array([[unit / reach, 0.0], [arm * unit, unit]])
-    start = np.array([0.0, above])
+    start, units = np.array([0.0, above]), np.array([unit / reach, unit])
     line = start + change @ found.value
     axes = change * _spreads(lines)
     point = line if target is None else _target(target)
@@ -106,6 +106,8 @@ def regress(
         equation=towards_medians(point, axes, rate) if robust else towards_mean(point, rate),
         target=point,
         axes=axes,
+        middle=float(middle),
+        there=Estimate(start + units * found.value, found.covariance * np.outer(units, units)),
         count=y.size,
         replicates=y.shape[0] if y.ndim == 2 else None,
         notes=_notes(x, y, lines),

@@ -15,6 +15,7 @@ from ...distributions.grid import Grid
 from ...distributions.kernel_density import silverman
 from ...equations.mean_field import MeanField
 from .covering import covering
+from .estimates import Estimate
 
 # That a density is made of: time grows with lines times cells.
 _MOST_LINES = 200_000
@@ -52,6 +53,8 @@ class Regression(eqx.Module):
       t = k, in slope and height alike.
     - `axes` (2, 2): the columns are what a change of the slope by its spread, and one of the height in the middle of the
       data, change of (m, q).
+    - `middle`, `there`: the median of x, and slope and height there with their covariance: what `predict` goes by, since far
+      from the data slope and intercept differ by rounding from lines that differ much among them.
     - `count`: the number of measurements; `replicates`: how many times all positions were measured, None for plain data.
     - `notes`: what else a reader must know.
 
@@ -76,6 +79,8 @@ class Regression(eqx.Module):
     equation: MeanField
     target: np.ndarray
     axes: np.ndarray
+    middle: float
+    there: Estimate
     count: int
     replicates: int | None
     notes: tuple[str, ...] = ()
@@ -114,9 +119,10 @@ class Regression(eqx.Module):
         x = np.asarray(x, dtype=np.float64)
         if not np.all(np.isfinite(x)):
             raise ValueError(f"a line is predicted at finite x, got {x[~np.isfinite(x)].ravel()[0]}")
-        arm = x - self.origin
-        line = self.slope * arm + self.intercept
-        variance = (self.covariance[0, 0] * arm + 2 * self.covariance[0, 1]) * arm + self.covariance[1, 1]
+        (slope, height), covariance = self.there
+        arm = x - self.middle
+        line = slope * arm + height
+        variance = (covariance[0, 0] * arm + 2 * covariance[0, 1]) * arm + covariance[1, 1]
         variance = np.maximum(variance, 0.0)
         reach, new = quantile * np.sqrt(variance), quantile * np.sqrt(variance + self.sigma**2)
         return Prediction(line, line - reach, line + reach, line - new, line + new)
