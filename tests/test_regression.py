@@ -175,7 +175,7 @@ def test_two_places_are_enough():
     assert kn.regress(x, y, robust=True).slope == pytest.approx(4.0)
 
 
-def test_a_third_of_outliers_hardly_moves_the_medians():
+def test_a_quarter_of_outliers_hardly_moves_the_medians():
     random = np.random.default_rng(4)
     x = np.linspace(0, 10, 30)
     y = 3 * x - 5 + 0.1 * random.normal(size=30)
@@ -184,6 +184,16 @@ def test_a_third_of_outliers_hardly_moves_the_medians():
     np.testing.assert_allclose(found.line, (3, -5), atol=0.3)
     assert np.abs(kn.regress(x, y).line - (3, -5)).max() > 5
     assert found.sigma < 0.5
+
+
+@pytest.mark.parametrize(("one_side", "count"), [(False, 10), (True, 6)])
+def test_how_many_outliers_the_medians_bear(one_side, count):
+    random = np.random.default_rng(0)
+    x = np.linspace(0, 10, 30)
+    for _ in range(20):
+        y = 3 * x - 5 + 0.1 * random.normal(size=30)
+        y[random.permutation(30)[:count]] += 1000 * (1.0 if one_side else random.normal(size=count))
+        np.testing.assert_allclose(kn.regress(x, y, robust=True, origin=5.0).line, (3, 10), atol=0.5)
 
 
 # Uncertainty

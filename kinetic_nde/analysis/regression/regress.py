@@ -52,7 +52,8 @@ def regress(
     Of pairs the mean is Gini's regression, a ratio of covariances with the ranks of x: linear in y and unbiased. For
     evenly spaced x the slope is that of least squares, and the height in the middle is 5/6 as efficient. The median of the slopes is the
     rank regression of Wilcoxon's scores; a third of gross outliers in y does not move it far, but for points at one end
-    of x, of which fewer will do: they are in the pairs of most weight, and x itself is taken as it is.
+    of x, of which fewer will do: they are in the pairs of most weight, and x itself is taken as it is. The median of the heights
+    bears a third of them where they are on both sides of the line; of those all on one side a fifth, while a third is too many.
 
     Uncertainty is by leaving out one of the replicates, or one of the points, at a time: pairs share points and are not
     independent. It needs no equal variances. Intervals are by Student's distribution with R - 1, or M - 2, degrees of freedom.
