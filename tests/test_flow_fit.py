@@ -76,6 +76,14 @@ def test_a_standardisation_in_one_dimension():
     np.testing.assert_allclose([units.shift, units.scale, units.log_determinant], [3, x.std(), np.log(x.std())])
     z = units.standard(jnp.asarray(x))
     np.testing.assert_allclose(units.original(z), x)
+    # A column alone is numbers too: those that a flow in one dimension moves.
+    flow = kn.Flow(
+        kn.MeanField(kn.SimResNet(0.0, 0.0, kn.Tanh())),
+        kn.StandardNormal(),
+        1.0,
+        units=kn.Standardisation.of(x[:, None]),
+    )
+    assert flow.log_prob(x).shape == flow.sample(jax.random.key(0), 3).shape == (3,)
     assert units.dimension == 1 and kn.Standardisation.of(x.astype(np.float32)).scale.dtype == np.float32
 
 

@@ -104,7 +104,8 @@ class Standardisation(eqx.Module):
                 "leave it out"
             )
         scale = spread[:, None] * factor
-        shift, scale = (mean[0], scale[0, 0]) if x.ndim == 1 else (mean, scale)
+        # A flow in one dimension moves numbers, (M,), however its samples were given.
+        shift, scale = (mean[0], scale[0, 0]) if d == 1 else (mean, scale)
         return cls(jnp.asarray(shift, array.dtype), jnp.asarray(scale, array.dtype))
 
     @property
