@@ -111,6 +111,7 @@ def test_replicates_are_lines_of_least_squares(seed):
     # Replicates are independent: the jackknife is the variance of a mean.
     np.testing.assert_allclose(found.covariance, np.cov(lines.T) / 6, rtol=1e-9, atol=1e-14)
     assert found.degrees == 5 and found.replicates == 6 and found.count == 24
+    assert kn.regress(x, y[0]).degrees == x.size - 2
     np.testing.assert_allclose(robust.slope, np.median(lines[:, 0]), rtol=1e-9)
     residuals = y - found.slope * x - found.intercept
     np.testing.assert_allclose(found.sigma, math.sqrt(np.sum(residuals**2) / 22), rtol=1e-12)
