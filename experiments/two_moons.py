@@ -121,6 +121,6 @@ def _draw(
         right.plot(epochs, fit.history.held_out, color=COLOURS[1], linewidth=0.8, label="held out")
         right.axhline(truth, color="black", linestyle="--", linewidth=0.8, label="true density")
         finish(right, "epoch", "log-likelihood per sample")
-        right.legend(loc="lower right")
+        right.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2, ncols=2)
     drawing.savefig(path, dpi=300)
     plt.close(drawing)

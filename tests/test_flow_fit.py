@@ -406,3 +406,10 @@ def test_traced_values_are_refused():
         jax.jit(lambda t1: fitted(t1=t1).log_likelihood)(1.0)
     with pytest.raises(ValueError, match="must be known"):
         jax.vmap(lambda x: fitted(samples=x).log_likelihood)(jnp.asarray(SAMPLES)[None])
+
+
+def test_a_field_that_cannot_be_called_is_told_how():
+    """What a newcomer gives: a network without the time."""
+    with pytest.raises(TypeError) as caught:
+        fitted(eqx.nn.MLP(2, 2, 4, 1, key=jax.random.key(0)), SAMPLES)
+    assert "called as field(t, x), with a number t and here with points x of shape (2,)" in caught.value.__notes__[-1]

@@ -140,5 +140,6 @@ def test_bad_input_is_one_line(tmp_path, text, options, message):
 
 
 def test_missing_values_and_options(tmp_path):
+    assert "name the same column, 'x'" in refused("regress", FORBES, "--x", "x", "--y", "x", out=tmp_path / "out")
     assert "'--y'" in refused("regress", FORBES, "--x", "x", out=tmp_path / "out")
     assert "no such file" in refused("regress", tmp_path / "none.csv", *COLUMNS, out=tmp_path / "out")

@@ -451,6 +451,8 @@ def test_float32_gives_the_same_line():
         (([1, 2, 3], [1, 2, 3]), {"weight": math.nan}, ValueError, "weight must be negative"),
         (([1, 2, 3], [1, 2, 3]), {"target": [1.0]}, ValueError, "a slope and an intercept"),
         (([1, 2, 3], [1, 2, 3]), {"origin": math.inf}, ValueError, "origin must be finite"),
+        (([1, 2, 3], [1, 2, 3]), {"origin": np.zeros(2)}, TypeError, "origin must be a number, not array"),
+        (([1, 2, 3], [1, 2, 3]), {"weight": True}, TypeError, "weight must be a number, not True"),
     ],
 )
 def test_bad_input(arguments, options, error, message):

@@ -362,6 +362,8 @@ def _regress(
     """
     from .table import TableError, read_columns
 
+    if x == y:
+        _fail(f"--x and --y name the same column, {x!r}")
     try:
         columns = read_columns(file, [x, y], drop_missing)
     except TableError as error:

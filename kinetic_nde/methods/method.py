@@ -70,7 +70,13 @@ def check_line(method: AbstractMethod, initial: Density) -> None:
 def check_velocity(field: Any, point: Float[Array, "*d"]) -> None:
     """Raises `ValueError` if the field does not give a velocity of the shape of `point`; called where a solve is traced,
     since calling a field to see what it gives takes longer than a small solve."""
-    out = jax.eval_shape(field, jax.ShapeDtypeStruct((), point.dtype), point)
+    try:
+        out = jax.eval_shape(field, jax.ShapeDtypeStruct((), point.dtype), point)
+    except Exception as error:
+        error.add_note(
+            f"A field is called as field(t, x), with a number t and here with points x of shape {point.shape}."
+        )
+        raise
     if getattr(out, "shape", None) != point.shape:
         raise ValueError(
             f"the field is called with points of shape {point.shape} and must give velocities of that shape, got {out}"

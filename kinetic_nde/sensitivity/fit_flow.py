@@ -18,7 +18,7 @@ from ..network.field import breakpoints
 from . import trainable
 from .bar import bar
 from .epoch import Likelihood, epoch, judged
-from .flow_fit import ACCURACY, FlowFit, FlowHistory, FlowOutcome
+from .flow_fit import ACCURACY, FlowFit, FlowHistory, FlowOutcome, best_row
 from .problem import check_optimizer
 from .update import as_optax_expects, strong
 
@@ -210,4 +210,4 @@ class _Run:
 
     @property
     def _best_epoch(self) -> int:
-        return int(np.nanargmax([value for _, value in self.rows]))
+        return best_row([value for _, value in self.rows])

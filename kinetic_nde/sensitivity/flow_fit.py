@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import numpy as np
+from jaxtyping import ArrayLike
 
 from ..analysis.flow import Flow
 
@@ -11,6 +12,16 @@ from ..analysis.flow import Flow
 _ROWS = 12
 # By so much per sample may the likelihood by the steps of training be off, in nats.
 ACCURACY = 0.01
+
+
+def best_row(held_out: ArrayLike | list) -> int:
+    """The row of the largest likelihood that is finite.
+
+    >>> best_row([-2.0, -1.5, float("inf")])
+    1
+    """
+    values = np.asarray(held_out)
+    return int(np.argmax(np.where(np.isfinite(values), values, -np.inf)))
 
 
 class FlowOutcome(eqx.Enumeration):
@@ -88,7 +99,7 @@ class FlowFit(eqx.Module):
     @property
     def best(self) -> int:
         """The epoch of the largest held-out likelihood, that of `flow`; 0 is the start."""
-        return int(np.nanargmax(self.history.held_out))
+        return best_row(self.history.held_out)
 
     @property
     def field(self) -> Any:

@@ -12,7 +12,7 @@ def pairs_of(x: np.ndarray, most: int = MOST_PAIRS) -> tuple[np.ndarray, np.ndar
     """The numbers of the first and of the second points (N,) of all pairs whose x differ, or of a balanced choice of them
     where there are more than `most`.
 
-    That choice is the same every time: in the order of x each point i is paired with i + k, the order closed to a
+    That choice is the same for the same points: in the order of x each point i is paired with i + k, the order closed to a
     circle, for evenly spaced k up to half of the way round. Every point is in as many pairs as any other, and the
     distances are distributed as those of all pairs, up to the spacing of the k.
 

@@ -11,7 +11,7 @@ from .collapse import STEEPNESS, towards_mean, towards_medians
 from .estimates import Estimate, Lines, lines_of_points, lines_of_replicates, mean, medians
 from .medians import weighted_quantiles
 from .pairs import MOST_PAIRS
-from .regression import Regression
+from .regression import Regression, as_number
 
 # Of measurements, the fourth powers of whose ratios are in the results.
 _SMALLEST, _LARGEST = 1e-60, 1e60
@@ -38,7 +38,7 @@ def regress(
 
     - `x` (P,), `y` (R, P): each position measured R times. Least squares in each of the R replicates gives a line.
     - `x` (M,), `y` (M,): plain data. Each two points of different x give a line, of the weight |dx|: of more than 200,000 pairs
-      (632 points) a balanced choice of so many, the same every time.
+      (632 points) a balanced choice of so many, the same for the same rows.
     - `robust`: the medians of the slopes and of the heights of the lines at the median of x, in place of their mean.
     - `weight` of the network, negative; -1 by default, -10 if robust.
     - `target` (m, q): where to collapse, if not at the line that was found.
@@ -68,14 +68,14 @@ def regress(
     >>> round(found.slope, 1), round(kn.regress(x, [0.0, 1.1, 1.9, 3.1, 3.9, 50.0]).slope, 1)
     (1.0, 7.4)
     """
-    if not known(x, y, target) or under_jit():
+    if not known(x, y, target, weight, origin) or under_jit():
         raise ValueError("regress works on known values, outside jit, vmap and grad")
     x, y = _numbers(x, "x"), _numbers(y, "y")
     _check(x, y)
-    place = float(np.asarray(origin))
+    place = as_number(origin, "origin")
     if not np.isfinite(place):
         raise ValueError(f"origin must be finite, got {place}")
-    rate = (-STEEPNESS if robust else -1.0) if weight is None else float(np.asarray(weight))
+    rate = (-STEEPNESS if robust else -1.0) if weight is None else as_number(weight, "weight")
     if not -np.inf < rate < 0:
         raise ValueError(f"weight must be negative and finite, got {rate}: with a positive one the line repels")
     # In units of the measurements and around their middle, where slope and height are all but independent.

@@ -40,6 +40,18 @@ class Prediction(NamedTuple):
     new_upper: np.ndarray
 
 
+def as_number(value: Any, name: str) -> float:
+    """`value` as a float; `TypeError` unless it is one number.
+
+    >>> as_number(np.float32(2), "level")
+    2.0
+    """
+    array = np.asarray(value)
+    if array.shape != () or array.dtype.kind not in "iuf":
+        raise TypeError(f"{name} must be a number, not {value!r}")
+    return float(array)
+
+
 class Regression(eqx.Module):
     """A straight line y = m (x - origin) + q that `regress` found as a point of the plane of slopes m and intercepts q. It
     prints itself as a table.
@@ -169,7 +181,7 @@ class Regression(eqx.Module):
         return Density(density.grid, density.values * np.sum(weights).astype(density.values.dtype))
 
     def _quantile(self, level: ArrayLike) -> float:
-        share = float(np.asarray(level))
+        share = as_number(level, "level")
         if not 0 < share < 1:
             raise ValueError(f"the level must be between 0 and 1, got {level}")
         return float(student.ppf(0.5 * (1 + share), self.degrees))
