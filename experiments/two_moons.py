@@ -11,6 +11,7 @@ from scipy.special import logsumexp
 
 import kinetic_nde as kn
 import kinetic_nde.plotting as plotting
+from kinetic_nde.plotting.heat import colours
 from kinetic_nde.plotting.style import COLOURS, finish
 
 from .numbers import Number
@@ -109,8 +110,8 @@ def _draw(
     with plotting.style():
         for ax, points, name in ((left, data, "data"), (middle, drawn, "flow: density, samples")):
             if ax is middle:
-                ax.pcolormesh(axes[0], axes[1], density.T, cmap="Blues", shading="gouraud", rasterized=True)
-            ax.plot(*points[:400].T, ".", color=COLOURS[1], markersize=1.2)
+                ax.pcolormesh(axes[0], axes[1], density.T, cmap=colours(), shading="gouraud", rasterized=True)
+            ax.plot(*points[:400].T, ".", color=COLOURS[2], markersize=1.2)
             ax.set_aspect("equal")
             finish(ax, "x", "y")
             ax.set_xlim(LOWER[0], UPPER[0])
