@@ -5,9 +5,19 @@ import gc
 import os
 import shutil
 import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.compiler_flags import flags_known_here
 
 # Before anything imports matplotlib; notebooks and subprocesses inherit it.
 os.environ["MPLBACKEND"] = "Agg"
+
+# Who sets XLA_FLAGS is taken at their word: XLA_FLAGS= compiles what ships. Workers, notebooks and subprocesses inherit what
+# the first process found.
+if "XLA_FLAGS" not in os.environ:
+    os.environ["XLA_FLAGS"] = flags_known_here()
 
 # Most of the time goes into compiling. What one worker, notebook or subprocess has compiled the others read: they inherit
 # the folder of the process that started them, which made it for this session alone and removes it.
@@ -18,22 +28,11 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
-# What is compiled here runs for milliseconds: to optimise it takes longer. LLVM is told not to try; each fusion is written by
-# the older emitters, without a pipeline of MLIR for every one of the hundreds in a gradient; and no program is split for
-# threads that have no core left. Experiments and benchmarks run by themselves are compiled as a user's programs are, and so are
-# the tests with XLA_FLAGS="--xla_backend_optimization_level=3 --xla_cpu_use_fusion_emitters=true": the last word counts.
-os.environ["XLA_FLAGS"] = " ".join(
-    [
-        "--xla_backend_optimization_level=0",
-        "--xla_cpu_use_fusion_emitters=false",
-        "--xla_cpu_parallel_codegen_split_count=1",
-        os.environ.get("XLA_FLAGS", ""),
-    ]
-)
-
 import jax
 from hypothesis import settings
 from jaxtyping import install_import_hook
+
+pytest_plugins = ["tests.dealing"]
 
 # Tracing makes many objects and little garbage, and what looks for it walks through all that JAX keeps: a third of the time
 # of a trace at Python's threshold of 700.
@@ -50,3 +49,23 @@ install_import_hook("kinetic_nde", "beartype.beartype")
 # Each new shape compiles, which no deadline allows for: few examples, and the same ones every time.
 settings.register_profile("kinetic_nde", deadline=None, derandomize=True, max_examples=20)
 settings.load_profile("kinetic_nde")
+
+# JAX keeps every program that it has compiled: most serve one file only.
+MOST_MEGABYTES = 1500
+
+
+def resident_megabytes() -> float:
+    """Of this process; 0 where the system does not say."""
+    try:
+        pages = Path("/proc/self/statm").read_text().split()[1]
+    except OSError:
+        return 0.0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@pytest.fixture(autouse=True, scope="module")
+def programs_are_dropped_between_files():
+    yield
+    if resident_megabytes() > MOST_MEGABYTES:
+        jax.clear_caches()
+        gc.collect()

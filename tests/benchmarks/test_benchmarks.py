@@ -1,0 +1,260 @@
+"""The benchmark at tiny sizes: what it writes, not how long anything takes."""
+
+import shutil
+import sys
+from contextlib import redirect_stdout
+from io import StringIO
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+import kinetic_nde as kn
+from benchmarks import accuracy, boltzmann, c_loop, cost, flows, forward, gradient, kinetic, moons, noise, problem, ways
+from benchmarks.layouts import LAYOUTS, arguments, steps_of
+from benchmarks.table import Table
+from kinetic_nde.sensitivity.trainable import split
+from tests import closed_forms
+
+TABLES = [
+    "Targets",
+    "One problem",
+    "Batches",
+    "Layouts of the hot stage",
+    "Two dimensions",
+    "Error against time",
+    "At equal error",
+]
+TABLES_OF_BOLTZMANN = ["Targets", "Collisions", "A density beside particles"]
+TABLES_OF_NOISE = ["Targets", "Euler and Maruyama", "Law", "To t = 10"]
+TABLES_OF_GRADIENTS = ["Targets", "One density", "A batch", "An ensemble", "Two dimensions", "Memory against steps"]
+
+
+def quick_run(program, out):
+    """The report that a quick run of a program prints."""
+    printed = StringIO()
+    with redirect_stdout(printed):
+        assert program.run(["--quick", "--out", str(out)]) == 0
+    return printed.getvalue()
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    """The folder and the printed report of one quick run."""
+    out = tmp_path_factory.mktemp("benchmarks") / "new"
+    return out, quick_run(forward, out)
+
+
+@pytest.fixture(scope="module")
+def quick_gradient(tmp_path_factory):
+    """The same of the gradients."""
+    out = tmp_path_factory.mktemp("gradients") / "new"
+    return out, quick_run(gradient, out)
+
+
+def section(report, title):
+    """Columns and rows of one table of a report."""
+    lines = report.split(f"### {title}\n")[1].split("\n#")[0].splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("| ")]
+    return cells[0], cells[1:]
+
+
+def check_report(out, printed, name, picture, titles, width):
+    """That the folder holds the printed report, with these tables, and a picture that many pixels wide."""
+    report = (out / name).read_text()
+    assert report.strip() == printed.strip()
+    assert [line[4:] for line in report.splitlines() if line.startswith("### ")] == titles
+    for title in titles:
+        columns, rows = section(report, title)
+        assert rows
+        assert {len(row) for row in rows} == {len(columns)}
+    assert {path.name for path in out.iterdir()} == {name, picture}
+    assert f"]({picture})" in report
+    drawn = plt.imread(out / picture)
+    assert drawn.shape[1] == width
+    assert drawn[..., :3].std() > 0.03
+
+
+def test_a_quick_run_writes_its_tables_and_a_picture(quick):
+    check_report(*quick, "forward.md", "error_against_time.png", TABLES, 2100)
+
+
+def test_a_quick_run_of_the_gradients_writes_its_tables_and_a_picture(quick_gradient):
+    check_report(*quick_gradient, "gradient.md", "gradient.png", TABLES_OF_GRADIENTS, 1020)
+
+
+@pytest.fixture(scope="module")
+def quick_kinetic(tmp_path_factory):
+    """The same of the kinetic equations."""
+    out = tmp_path_factory.mktemp("kinetic") / "new"
+    return out, quick_run(kinetic, out)
+
+
+def test_a_quick_run_of_the_kinetic_equations_writes_its_tables_and_a_picture(quick_kinetic):
+    check_report(*quick_kinetic, "kinetic.md", "noise.png", TABLES_OF_NOISE, 1020)
+    columns, rows = section(quick_kinetic[1], "Targets")
+    assert {row[columns.index("target")] for row in rows} == {"at most 1.5", "at most 4", "at least 20"}
+    assert rows[-1][-1] == "-"  # 16 cells do not get there
+    # 40 particles: not far, but as far as so few are.
+    assert all(0 < float(row[2]) < 6 for row in rows if "standard errors" in row[0])
+
+
+def test_a_quick_run_of_boltzmanns_equations_writes_its_tables_and_a_picture(tmp_path):
+    out = tmp_path / "new"
+    printed = quick_run(boltzmann, out)
+    check_report(out, printed, "boltzmann.md", "boltzmann.png", TABLES_OF_BOLTZMANN, 1020)
+    columns, rows = section(printed, "A density beside particles")
+    off = {row[0]: float(row[columns.index("m2 off by")]) for row in rows}
+    assert 0 < off["PushForward()"] < 1e-3 < off["Collisions()"] < 1
+
+
+def test_the_law_that_is_compared_with_is_the_closed_form():
+    w, b, nu, start = -1.0, 0.4, 0.7, noise.START
+    mean = (start + b / w) * np.exp(w) - b / w
+    np.testing.assert_allclose(noise.exact(lambda t: w, False), (mean, nu**2 * np.expm1(2 * w) / (2 * w)), rtol=1e-9)
+    # K = x: m2' = a m2 + 2 b m1, whose solution with a constant mean -b/w and what decays from it is known.
+    a, far = 2 * w + nu**2, start + b / w
+    second = np.exp(a) * (start**2 + 2 * b * (far * np.expm1(w - a) / (w - a) + b / w * np.expm1(-a) / a))
+    np.testing.assert_allclose(noise.exact(lambda t: w, True), (mean, second - mean**2), rtol=1e-9)
+
+
+def test_all_ways_are_measured_and_agree(quick_gradient):
+    columns, rows = section(quick_gradient[1], "One density")
+    assert [row[0] for row in rows] == list(ways.of_densities(1))
+    apart = {row[0]: row[columns.index("gradient off by")] for row in rows}
+    assert apart.pop(ways.FORWARD) == "-"
+    # The equation's gradient is another one than that of the numbers; all others differ by rounding.
+    assert 1e-6 < float(apart.pop(ways.TRANSPORT)) < 0.2
+    assert max(map(float, apart.values())) < 1e-12
+
+
+def test_a_wrong_gradient_is_not_timed():
+    """Of a square: what is compared is numbers, and those of a solve only take longer to compile."""
+    case = ways.Case((jnp.array([1.0, 2.0]),))
+    square = lambda theta: jnp.sum(theta**2)
+    few = {ways.FORWARD: square, ways.CHECKPOINT: jax.value_and_grad(square)}
+
+    def wrong(theta):
+        value, gradient = few[ways.CHECKPOINT](theta)
+        return value, gradient * (1 + 1e-8)
+
+    assert cost.measure(case, {**few, ways.PLAIN: few[ways.CHECKPOINT]}, 0, 1e-3, wide_only=True).apart
+    with pytest.raises(RuntimeError, match="its gradient is 1.0e-08 from that of CheckpointAdjoint"):
+        cost.measure(case, {**few, ways.PLAIN: wrong}, 0, 1e-3, wide_only=True)
+    with pytest.raises(RuntimeError, match="its value is nan"):
+        cost.measure(case, {**few, ways.PLAIN: lambda *_: (np.nan, np.zeros(2))}, 0, 1e-3, wide_only=True)
+
+
+def test_a_way_that_needs_too_much_memory_is_compiled_only(monkeypatch):
+    case, every = ways.density(12, 100), ways.of_densities(100)
+    few = {name: every[name] for name in (ways.FORWARD, ways.CHECKPOINT, ways.PLAIN)}
+    # Between what plain autodiff stores in 100 steps and what the others do.
+    monkeypatch.setattr(cost, "MOST_BYTES", 200_000)
+    costs = cost.measure(case, few, 0, 1e-3, wide_only=True)
+    assert {name for name in few if costs.ratio(name) is None} == {ways.PLAIN}
+    assert "for want of memory: plain autodiff." in cost.table("", "", costs).note
+
+
+def test_growth_of_memory_is_the_steepest_between_two_columns():
+    table = cost.memory_table(8, {1: {"way": 1000}, 4: {"way": 2000}, 16: {"way": 8000}})
+    assert table.rows == [("way", 0.001, 0.002, 0.008, pytest.approx(1.0))]
+
+
+def test_all_layouts_are_in_the_table(quick):
+    _, rows = section(quick[1], "Layouts of the hot stage")
+    names = [row[0] for row in rows]
+    assert names[: len(LAYOUTS)] == list(LAYOUTS)
+    assert len(LAYOUTS) >= 3
+    assert names[-1].endswith("kept") or names[-1] == "C loop on one core"
+
+
+def test_all_layouts_give_the_same_numbers():
+    averages, wind, dt = arguments(24)
+    # From a block, so that the clip is at work.
+    block = np.where(np.abs(np.arange(24) - 12) < 4, np.asarray(averages).max(), 0.0)
+    after = [np.asarray(steps_of(layout)(block, wind, dt, 10)) for layout in LAYOUTS.values()]
+    np.testing.assert_allclose(after, [after[0]] * len(after), rtol=0, atol=1e-14 * block.max())
+    assert after[0].min() >= 0
+
+
+def test_the_solvers_solve_the_same_problem(quick):
+    columns, rows = section(quick[1], "Error against time")
+    errors = {row[0]: float(row[columns.index("L1 error")]) for row in rows}
+    assert {"kn.solve in jax.jit", "kn.solve", "diffrax, SSPRK3"} <= set(errors)
+    assert errors["kn.solve"] == errors["kn.solve in jax.jit"] == errors["diffrax, SSPRK3"]
+    # 24 cells: none is accurate, but none is elsewhere.
+    assert max(errors.values()) < 0.5
+
+
+def test_the_closed_form_is_that_of_the_other_tests():
+    exact = closed_forms.averages(kn.Tanh(), problem.WEIGHT, problem.BIAS, problem.T1, problem.grid(200))
+    assert problem.error_of_averages(exact) < 1e-13
+    # Values at the centers are averages up to second order.
+    assert 1e-5 < problem.error_of_values(exact) < 1e-3
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_the_c_loop_converges_and_leaves_its_input_alone():
+    loop = c_loop.CLoop()
+    errors = []
+    for cells in (100, 200):
+        at, averages = problem.nodes(cells), problem.initial_averages(cells)
+        before = averages.copy()
+        out = loop(averages, problem.velocity(at.faces), at.width, problem.T1 / at.steps, at.steps)
+        assert np.array_equal(averages, before)
+        assert abs(out.sum() - averages.sum()) * at.width < 1e-13
+        errors.append(problem.error_of_averages(out))
+    assert 2.7 < np.log2(errors[0] / errors[1]) < 3.5
+    # Loading it has not switched denormal numbers off.
+    assert sys.float_info.min / 2 > 0
+    with pytest.raises(ValueError, match=r"cells \+ 1 velocities"):
+        loop(np.ones(5), np.ones(5), 0.1, 0.01, 1)
+
+
+def test_without_a_compiler_the_c_loop_is_skipped_with_a_message(monkeypatch):
+    monkeypatch.setenv("CC", "no-such-compiler")
+    loop, message = c_loop.c_loop()
+    assert loop is None
+    assert "no C compiler" in message
+
+
+def test_time_at_equal_error_is_interpolated_in_logarithms():
+    points = {
+        "ours": {100: (1e-2, 1e-3, 10), 200: (1e-4, 1e-2, 20)},
+        "theirs": {100: (1e-2, 1e-2, 10), 200: (1e-3, 1.0, 20)},
+    }
+    table = accuracy.at_equal_error(points, (1e-3, 1e-5))
+    assert isinstance(table, Table)
+    np.testing.assert_allclose(np.array(table.column("1e-03"), float), [1e3 * 10**-2.5, 1e3])
+    np.testing.assert_allclose(np.array(table.column("ratio, 1e-03"), float), [1.0, 10**2.5])
+    assert table.column("1e-05") == [None, None]
+
+
+@pytest.mark.parametrize("program", [forward, gradient, kinetic, boltzmann])
+def test_a_folder_that_cannot_be_made_is_one_line_and_exit_code_2(program, tmp_path, capsys):
+    file = tmp_path / "file"
+    file.write_text("")
+    assert program.run(["--quick", "--out", str(file)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_hutchinsons_trace_is_exact_in_the_mean():
+    """A path does not depend on the probe: the mean over all probes in the plane is that of the trace."""
+    of = moons.case(60, 2)
+    parameters, _ = split(of.net)
+    key, points = jax.random.key(0), of.train[:1]
+    way = moons.ways(of)
+    exact = way[moons.EXACT](parameters, points, key)
+    many = jnp.tile(points, (400, 1))
+    estimates = np.asarray(way[moons.HUTCHINSON](parameters, many, key))
+    # Two values, for signs that agree and that do not.
+    values = np.unique(estimates.round(9))
+    assert values.size == 2 and values[0] < float(exact[0]) < values[1]
+    np.testing.assert_allclose(values.mean(), float(exact[0]), atol=1e-8)
+
+
+def test_exponents_are_those_of_powers():
+    table = Table("", ("d", "time"), [(d, 3.0 * d**1.7) for d in (2, 4, 8, 16)])
+    assert flows.exponent(table, "time", 4) == pytest.approx(1.7)

@@ -1,0 +1,43 @@
+"""Work is dealt to the workers by measured time: the longest file first, each to the worker that is free."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+MEASURED = Path(__file__).parent / "seconds.json"
+
+
+def file_of(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record-seconds", action="store_true", help=f"keep in {MEASURED.name} what each file took")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    seconds = json.loads(MEASURED.read_text())
+    items.sort(key=lambda item: -seconds.get(file_of(item.nodeid), 1.0))  # stable: within a file the order stays
+
+
+class Stopwatch:
+    """Adds up what the tests of each file take, on whichever worker."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        self.spent: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.spent[file_of(report.nodeid)] += report.duration
+
+    def pytest_sessionfinish(self) -> None:
+        seconds = json.loads(MEASURED.read_text()) | {file: round(spent, 1) for file, spent in self.spent.items()}
+        lasting = {file: spent for file, spent in seconds.items() if spent >= 0.5 and (self.root / file).exists()}
+        MEASURED.write_text(json.dumps(lasting, indent=1, sort_keys=True) + "\n")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("record_seconds") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Stopwatch(config.rootpath))

@@ -1,0 +1,119 @@
+"""Wasserstein distances in one dimension."""
+
+import os
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+from scipy.stats import wasserstein_distance
+
+import kinetic_nde as kn
+from tests.closed_forms import order
+
+# POT would import every array library there is.
+os.environ.update({f"POT_BACKEND_DISABLE_{name}": "1" for name in ("PYTORCH", "JAX", "CUPY", "TENSORFLOW")})
+import ot
+
+GRID = kn.Grid(-8.0, 8.0, 200)
+seeds = st.integers(0, 10**6)
+wasserstein = jax.jit(kn.wasserstein, static_argnames="order")
+
+
+def samples(seed, size):
+    return np.random.default_rng(seed).normal(size=size).round(1)
+
+
+@given(seed=seeds, sizes=st.sampled_from([(1, 1), (7, 3), (40, 40), (13, 200)]))
+def test_between_ensembles_it_is_scipys(seed, sizes):
+    x, y = samples(seed, sizes[0]), samples(seed + 1, sizes[1])
+    distance = wasserstein(kn.Ensemble(x), kn.Ensemble(y))
+    np.testing.assert_allclose(distance, wasserstein_distance(x, y), atol=1e-13)
+
+
+# Sizes and orders that other tests here compile too.
+@given(seed=seeds, case=st.sampled_from([(7, 3, 1), (13, 200, 1), (30, 30, 2), (30, 30, 4)]))
+def test_between_ensembles_it_is_pots(seed, case):
+    x, y, p = samples(seed, case[0]), samples(seed + 1, case[1]), case[2]
+    distance = wasserstein(kn.Ensemble(x), kn.Ensemble(y), order=p)
+    np.testing.assert_allclose(distance, ot.wasserstein_1d(x, y, p=p) ** (1 / p), atol=1e-10)
+
+
+@given(seed=seeds, p=st.sampled_from([1, 1.5, 2, 4]))
+def test_sorted_samples_of_equal_number_are_matched(seed, p):
+    x, y = samples(seed, 30), samples(seed + 1, 30)
+    exact = np.mean(np.abs(np.sort(x) - np.sort(y)) ** p) ** (1 / p)
+    np.testing.assert_allclose(wasserstein(kn.Ensemble(x), kn.Ensemble(y), order=p), exact, rtol=1e-12)
+
+
+@given(seed=seeds, p=st.sampled_from([1, 2, 3]))
+def test_a_shift_moves_a_density_by_itself(seed, p):
+    values = np.random.default_rng(seed).uniform(size=200) * (np.random.default_rng(seed).uniform(size=200) < 0.4)
+    # Nothing near the ends, where the ghosts of the reconstruction are not periodic.
+    values[:5] = values[100:] = 0
+    values[50] += 1e-3
+    density = kn.Density(GRID, values)
+    shifted = kn.Density(GRID, np.roll(values, 40))
+    np.testing.assert_allclose(wasserstein(density, shifted, order=p), 40 * 0.08, rtol=1e-12)
+
+
+@given(seed=seeds)
+def test_axioms_of_a_distance(seed):
+    rng = np.random.default_rng(seed)
+    p, q = (kn.Density(GRID, rng.uniform(size=200) ** 4) for _ in range(2))
+    r = kn.Ensemble(rng.normal(size=17))
+    pq, qp, pr, rq = wasserstein(p, q), wasserstein(q, p), wasserstein(p, r), wasserstein(r, q)
+    np.testing.assert_allclose(pq, qp, rtol=1e-12)
+    assert float(pq) <= float(pr + rq) + 1e-12
+    assert float(wasserstein(p, p)) < 1e-13 and float(wasserstein(r, r, order=2)) < 1e-13
+
+
+def test_between_gaussians():
+    cells, errors = [50, 100, 200, 400], []
+    for n in cells:
+        grid = kn.Grid(-8.0, 8.0, n)
+        p, q = kn.Density.gaussian(1.0, 0.5, grid), kn.Density.gaussian(0.0, 1.0, grid)
+        errors.append(abs(float(wasserstein(p, q, order=2)) - np.sqrt(1.25)))
+    assert errors[-1] < 2e-6 and order(cells, errors) > 1.9
+
+
+def test_between_a_point_and_a_density_it_is_a_moment():
+    density = kn.Density.gaussian(0.3, 1.0, kn.Grid(-8.0, 8.0, 800))
+    point = kn.Ensemble([0.3])
+    np.testing.assert_allclose(wasserstein(point, density, order=2), 1.0, atol=1e-5)
+    np.testing.assert_allclose(wasserstein(density, point), np.sqrt(2 / np.pi), atol=1e-5)
+
+
+def test_its_gradient_is_the_mean_sign():
+    x, y = jnp.array([0.0, 1.0, 5.0]), jnp.array([0.5, 0.6, 9.0])
+    gradient = jax.grad(lambda x: wasserstein(kn.Ensemble(x), kn.Ensemble(y)))(x)
+    np.testing.assert_allclose(gradient, [-1 / 3, 1 / 3, -1 / 3], rtol=1e-12)
+    same = jax.grad(lambda x: wasserstein(kn.Ensemble(x), kn.Ensemble(y), order=2))(y)
+    assert jnp.all(jnp.isfinite(same))
+
+
+@pytest.mark.parametrize("p", [1, 2])
+def test_of_what_is_no_number_it_is_none(p):
+    broken = jax.jit(lambda x: kn.wasserstein(kn.Ensemble(x), kn.Ensemble([0.0, 1.0]), order=p))(jnp.full(2, jnp.nan))
+    assert jnp.isnan(broken)
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match="d = 2 and d = 1"):
+        kn.wasserstein(kn.Ensemble(np.zeros((3, 2))), kn.Density.gaussian(0.0, 1.0, GRID))
+    with pytest.raises(ValueError, match="exact at any size: leave out projections"):
+        kn.wasserstein(kn.Ensemble([0.0]), kn.Ensemble([1.0]), projections=10, key=jax.random.key(0))
+    with pytest.raises(ValueError, match="at least 1"):
+        kn.wasserstein(kn.Ensemble([0.0]), kn.Ensemble([1.0]), order=0.5)
+    with pytest.raises(ValueError, match="finite"):
+        kn.wasserstein(kn.Ensemble([0.0]), kn.Ensemble([1.0]), order=np.inf)
+    with pytest.raises(TypeError):
+        kn.wasserstein([0.0], kn.Ensemble([1.0]))
+
+
+@pytest.mark.parametrize(("order", "size"), [(20, 100.0), (2, 1e-23), (2, 1e25)])
+def test_powers_of_distances_neither_overflow_nor_vanish(order, size):
+    p, q = kn.Ensemble(np.zeros(2, np.float32)), kn.Ensemble(np.full(2, size, np.float32))
+    np.testing.assert_allclose(kn.wasserstein(p, q, order), np.float32(size), rtol=1e-5)
+    np.testing.assert_allclose(jax.grad(lambda x: kn.wasserstein(p, kn.Ensemble(x), order))(q.samples), 0.5, rtol=1e-5)

@@ -1,0 +1,130 @@
+"""The discrete network, and what every method does with parameters that jump."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import kinetic_nde as kn
+from tests.closed_forms import order
+
+
+def test_layers_are_forward_euler_to_round_off():
+    rng = np.random.default_rng(0)
+    w, b, x = rng.normal(size=(7, 3, 3)), rng.normal(size=(7, 3)), rng.normal(size=(20, 3))
+    times = np.arange(7) / 7
+    net = kn.SimResNet(kn.PiecewiseConstant(times, w), kn.PiecewiseConstant(times, b), kn.Tanh())
+    solution = kn.solve(kn.MeanField(net), kn.Ensemble(x), t1=1.0, method=kn.Layers(7), saveat=[0.5 / 7, 3 / 7, 1.0])
+    states = [x]
+    for layer in range(7):
+        states.append(states[-1] + np.tanh(states[-1] @ w[layer].T + b[layer]) / 7)
+    np.testing.assert_allclose(solution.final.samples, states[-1], rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(solution[0].samples, (states[0] + states[1]) / 2, rtol=1e-12)
+    np.testing.assert_allclose(solution[1].samples, states[3], rtol=1e-12, atol=1e-13)
+
+
+def test_layers_converge_at_first_order_to_the_neural_ode():
+    class Wave(eqx.Module):
+        def __call__(self, t):
+            return jnp.cos(3 * t)
+
+    equation, start = kn.MeanField(kn.SimResNet(Wave(), 0.3, kn.Tanh())), kn.Ensemble(np.linspace(-1, 1, 11))
+    exact = kn.solve(equation, start, t1=1.0).final.samples
+    counts = [20, 40, 80, 160]
+    errors = [
+        float(jnp.max(jnp.abs(kn.solve(equation, start, t1=1.0, method=kn.Layers(n)).final.samples - exact)))
+        for n in counts
+    ]
+    assert 0.9 < order(counts, errors) < 1.1
+
+
+def test_layers_stop_at_walls_and_leave_them():
+    """Four layers of length 1/2: x + x / 2 twice, clipped to [-1, 1], then x - x / 2 twice."""
+    net = kn.SimResNet(kn.PiecewiseConstant([0.0, 1.0], [1.0, -1.0]), 0.0, kn.Identity())
+    x = np.array([-0.9, -0.2, 0.0, 0.5, 1.0])
+    solution = kn.solve(
+        kn.MeanField(net, (-1.0, 1.0)), kn.Ensemble(x), t1=2.0, method=kn.Layers(4), saveat=[0.25, 0.5, 1.0, 1.5, 2.0]
+    )
+    first = np.clip(1.5 * x, -1, 1)
+    second = np.clip(1.5 * first, -1, 1)
+    exact = [(x + first) / 2, first, second, second / 2, second / 4]
+    np.testing.assert_allclose(solution.distributions.samples, exact, rtol=1e-14)
+
+
+def test_layers_are_differentiated_in_float32_too():
+    def energy(w):
+        net = kn.SimResNet(w, w / 3, kn.Tanh())
+        start = kn.Ensemble(jnp.asarray([-1.0, 0.2, 0.7], w.dtype))
+        return kn.solve(kn.MeanField(net, (-1.0, 1.0)), start, t1=1.0, method=kn.Layers(8)).final.energy
+
+    single, double = (jax.grad(energy)(jnp.asarray(0.8, dtype)) for dtype in (jnp.float32, jnp.float64))
+    assert single.dtype == jnp.float32
+    np.testing.assert_allclose(single, double, rtol=1e-5)
+    np.testing.assert_allclose(
+        double, (energy(jnp.array(0.8 + 1e-6)) - energy(jnp.array(0.8 - 1e-6))) / 2e-6, rtol=1e-6
+    )
+
+
+class Jumping(eqx.Module):
+    """A parameter of the user's own that jumps at 0.6."""
+
+    values: jax.Array
+    breakpoints = (0.6,)
+
+    def __call__(self, t):
+        return jnp.where(t < 0.6, self.values[0], self.values[1])
+
+
+class Holding(eqx.Module):
+    """A parameter of the user's own that asks another."""
+
+    table: kn.PiecewiseConstant
+
+    def __call__(self, t):
+        return self.table(t)
+
+
+class JumpingField(eqx.Module):
+    """A field of the user's own that jumps at 0.6."""
+
+    values: jax.Array
+    breakpoints = (0.6,)
+
+    def __call__(self, t, x):
+        return jnp.tanh(jnp.where(t < 0.6, self.values[0], self.values[1]) * (x + 1))
+
+
+def test_what_jumps_is_never_asked_on_the_far_side():
+    """A module or a field of the user's own gives what the table of the same values gives, whatever the method."""
+    values = jnp.array([1.2, -1.5])
+    table = kn.PiecewiseConstant([0.0, 0.6], values)
+    density = kn.Density.gaussian(0.0, 1.0, kn.Grid(-4.0, 4.0, 40))
+    ensemble = kn.Ensemble(np.linspace(-1, 1, 5))
+
+    def everything(field):
+        equation = kn.MeanField(field)
+        return [
+            kn.solve(equation, density, t1=1.0, method=kn.FiniteVolume(steps=8)).final.values,
+            kn.solve(equation, density, t1=1.0, method=kn.Characteristics()).final.values,
+            # The third layer starts at 0.2 + 0.2 + 0.2 > 0.6.
+            kn.solve(equation, ensemble, t1=1.0, method=kn.Layers(5)).final.samples,
+            kn.Flow(equation, kn.StandardNormal(), t1=1.0).log_prob(ensemble.samples),
+        ]
+
+    expected = everything(kn.SimResNet(table, table, kn.Tanh()))
+    for field in (kn.SimResNet(Jumping(values), Holding(table), kn.Tanh()), JumpingField(values)):
+        for one, other in zip(everything(field), expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-11)
+
+
+def test_bad_input():
+    for count in (0, -1):
+        with pytest.raises(ValueError, match="count"):
+            kn.Layers(count)
+    with pytest.raises(TypeError, match="count must be an integer"):
+        kn.Layers(2.5)
+    equation, start = kn.MeanField(kn.SimResNet(1.0, 0.0, kn.Tanh())), kn.Ensemble([0.0, 1.0])
+    with pytest.raises(ValueError, match=r"Layers\(5\) takes 5 steps: max_steps=4"):
+        kn.solve(equation, start, t1=1.0, method=kn.Layers(5), max_steps=4)
+    assert int(kn.solve(equation, start, t1=1.0, method=kn.Layers(5), max_steps=5).stats["steps"]) == 5

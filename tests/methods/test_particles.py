@@ -1,0 +1,182 @@
+"""Particles: closed forms, walls, layers, agreement with the density."""
+
+import functools
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.linalg import expm
+
+import kinetic_nde as kn
+from tests.closed_forms import ACTIVATIONS, flow
+
+
+@pytest.mark.parametrize("act", ACTIVATIONS, ids=lambda act: type(act).__name__)
+def test_closed_forms_in_one_dimension(act):
+    start = np.random.default_rng(0).normal(size=200)
+    for w, b in ((-0.9, 0.4), (0.7, -0.2)):
+        solution = kn.solve(kn.MeanField(kn.SimResNet(w, b, act)), kn.Ensemble(start), t1=2.0, saveat=[0.5, 2.0])
+        for i, t in enumerate((0.5, 2.0)):
+            np.testing.assert_allclose(solution[i].samples, flow(act, w, b, t, start), atol=2e-7)
+
+
+def test_the_matrix_exponential_in_eight_dimensions():
+    rng = np.random.default_rng(1)
+    w, b, start = 0.5 * rng.normal(size=(8, 8)), rng.normal(size=8), rng.normal(size=(50, 8))
+    final = kn.solve(kn.MeanField(kn.SimResNet(w, b, kn.Identity())), kn.Ensemble(start), t1=1.5).final
+    fixed = -np.linalg.solve(w, b)
+    np.testing.assert_allclose(final.samples, (start - fixed) @ expm(1.5 * w).T + fixed, atol=2e-7)
+
+
+def test_layers_end_where_they_should():
+    net = kn.SimResNet(kn.PiecewiseConstant([0.0, 0.37, 0.8], [1.0, -2.0, 0.5]), 0.1, kn.Identity())
+    x, start = np.array([-1.0, 0.3, 2.0]), np.array([-1.0, 0.3, 2.0])
+    for w, duration in ((1.0, 0.37), (-2.0, 0.43), (0.5, 0.2)):
+        x = flow(kn.Identity(), w, 0.1, duration, x)
+    np.testing.assert_allclose(kn.solve(kn.MeanField(net), kn.Ensemble(start), t1=1.0).final.samples, x, atol=1e-8)
+
+
+def test_walls_hold_particles_and_let_them_go_when_the_field_turns():
+    """v = w(t) (x - 5) with w from 1 to -1: against the exact path, that of max(min(...)) up to the time at which the
+    field turns."""
+    net = kn.SimResNet(
+        kn.PiecewiseConstant([0.0, 3.0], [1.0, -1.0]), kn.PiecewiseConstant([0.0, 3.0], [-5.0, 5.0]), kn.Identity()
+    )
+    start = np.linspace(2.0, 8.0, 61)
+    equation = kn.MeanField(net, walls=(2.0, 8.0))
+    solution = kn.solve(equation, kn.Ensemble(start), t1=5.0, saveat=np.linspace(0.1, 5.0, 50))
+    for i, t in enumerate(solution.ts):
+        out = np.clip(5 + (start - 5) * np.exp(min(float(t), 3.0)), 2, 8)
+        np.testing.assert_allclose(solution[i].samples, 5 + (out - 5) * np.exp(-max(float(t) - 3, 0.0)), atol=3e-6)
+    at_the_walls = solution[20].samples
+    assert float(jnp.max(at_the_walls)) == 8.0 and float(jnp.min(at_the_walls)) == 2.0
+
+
+def test_a_smooth_turn_of_the_field_at_a_wall():
+    """dx/dt = cos t from x = 0.5 with a wall at 1: it leaves at t = pi / 2 and not before."""
+
+    class Wave(eqx.Module):
+        def __call__(self, t, x):
+            return jnp.cos(t) * jnp.ones_like(x)
+
+    solution = kn.solve(
+        kn.MeanField(Wave(), walls=(None, 1.0)), kn.Ensemble([0.5]), t1=3.0, saveat=[0.3, 1.0, 1.5, 2.0, 3.0]
+    )
+    exact = [0.5 + np.sin(0.3), 1.0, 1.0, np.sin(2.0), np.sin(3.0)]
+    np.testing.assert_allclose(solution.distributions.samples[:, 0], exact, atol=2e-6)
+
+
+def test_particles_and_density_come_together_like_the_root_of_their_number():
+    net, walls = kn.SimResNet(1.0, -0.3, kn.Tanh()), (-3.0, 3.0)
+    grid = kn.Grid(-3.0, 3.0, 400)
+    start = kn.Density.from_function(lambda x: jnp.exp(-((x - 0.5) ** 2)), grid, normalize=True)
+    density = kn.solve(kn.MeanField(net, walls), start, t1=1.0).final
+    sizes, distances = [100, 1000, 10_000, 100_000], []
+    for m in sizes:
+
+        @jax.jit
+        def distance(key, m=m):
+            particles = kn.solve(kn.MeanField(net, walls), kn.Ensemble(start.sample(key, m)), t1=1.0).final
+            return kn.wasserstein(particles, density)
+
+        distances.append(np.mean([float(distance(key)) for key in jax.random.split(jax.random.key(m), 6)]))
+    rate = -np.polyfit(np.log(sizes), np.log(distances), 1)[0]
+    assert 0.4 < rate < 0.6, (rate, distances)
+
+
+def test_units_of_particles():
+    net = kn.SimResNet(0.9, -0.4, kn.Tanh())
+    start = np.random.default_rng(0).normal(size=50)
+    one = kn.solve(kn.MeanField(net, (-4.0, 4.0)), kn.Ensemble(start), t1=2.0)
+    for factor in (1000.0, 1e-3):
+        scaled, time = kn.rescale(net, factor)
+        same = kn.solve(kn.MeanField(scaled, (-4 * factor, 4 * factor)), kn.Ensemble(factor * start), t1=2.0 * time)
+        np.testing.assert_allclose(same.final.samples / factor, one.final.samples, rtol=1e-10, atol=1e-10)
+
+
+def test_far_from_zero_the_same_digits_are_right():
+    for offset in (0.0, 1e6):
+        start = offset + np.linspace(-1, 1, 11)
+        final = kn.solve(kn.MeanField(kn.SimResNet(-1.0, offset, kn.Identity())), kn.Ensemble(start), t1=1.0).final
+        np.testing.assert_allclose(final.samples - offset, (start - offset) * np.exp(-1), atol=2e-9)
+
+
+@pytest.mark.parametrize(
+    "field", [lambda t, x: x / (x - x), lambda t, x: x * x, lambda t, x: jnp.sqrt(x), lambda t, x: -1 / x]
+)
+def test_a_singular_field_ends_in_a_result_and_not_never(field):
+    solution = kn.solve(kn.MeanField(field), kn.Ensemble([-1.0, 0.0, 1.0, 2.0]), t1=2.5, throw=False)
+    assert solution.result == kn.Result.not_finite and "no longer finite" in solution.message
+
+
+def test_wrong_values_that_are_traced_become_results():
+    samples = kn.Ensemble([0.0, 1.0, 2.0])
+
+    def result(wall=3.0, w=1.0, t1=1.0, save=0.5):
+        equation = kn.MeanField(kn.SimResNet(w, 0.1, kn.Tanh()), (None, wall))
+        return kn.solve(equation, samples, t1=t1, saveat=[save, 0.7], throw=False).result
+
+    assert jax.jit(result)() == kn.Result.successful
+    for name, value, expected in (
+        ("wall", 1.5, kn.Result.bad_initial),
+        ("w", np.nan, kn.Result.not_finite),
+        ("t1", np.inf, kn.Result.bad_times),
+        ("t1", -1.0, kn.Result.bad_times),
+        ("save", 0.9, kn.Result.bad_times),
+    ):
+        assert jax.jit(lambda value, name=name: result(**{name: value}))(value) == expected, name
+
+
+def test_gradients_through_particles():
+    start = np.random.default_rng(0).normal(size=20)
+
+    @functools.partial(jax.jit, static_argnums=2)
+    def loss(w, b, adjoint):
+        net = kn.SimResNet(w, b, kn.Tanh())
+        return kn.solve(kn.MeanField(net), kn.Ensemble(start), t1=1.0, adjoint=adjoint).final.energy
+
+    reverse = jax.grad(loss, argnums=(0, 1))(0.7, 0.2, kn.CheckpointAdjoint())
+    forward = [jax.jvp(lambda w, b: loss(w, b, kn.ForwardMode()), (0.7, 0.2), t)[1] for t in ((1.0, 0.0), (0.0, 1.0))]
+    central = [
+        (loss(0.7 + h, 0.2 + k, kn.CheckpointAdjoint()) - loss(0.7 - h, 0.2 - k, kn.CheckpointAdjoint())) / 2e-4
+        for h, k in ((1e-4, 0), (0, 1e-4))
+    ]
+    np.testing.assert_allclose(reverse, forward, rtol=1e-9)
+    np.testing.assert_allclose(reverse, central, rtol=1e-5)
+
+
+def test_gradients_past_walls():
+    """v = 0.7 x + b until t = 1, back again from there: particles reach both walls, and one comes to neither."""
+
+    @functools.partial(jax.jit, static_argnums=1)
+    def loss(p, adjoint):
+        net = kn.SimResNet(kn.PiecewiseConstant([0.0, 1.0], [0.7, -1.1]), p, kn.Identity())
+        equation = kn.MeanField(net, (-1.0, 1.0))
+        return kn.solve(equation, kn.Ensemble([-0.9, 0.1, 0.5, 0.8]), t1=1.5, adjoint=adjoint).final.energy
+
+    central = (loss(0.2 + 1e-5, kn.CheckpointAdjoint()) - loss(0.2 - 1e-5, kn.CheckpointAdjoint())) / 2e-5
+    np.testing.assert_allclose(jax.grad(loss)(0.2, kn.CheckpointAdjoint()), central, rtol=1e-5)
+    np.testing.assert_allclose(jax.jacfwd(loss)(0.2, kn.ForwardMode()), central, rtol=1e-5)
+
+
+def test_bad_input():
+    net = kn.SimResNet(1.0, 0.0, kn.Tanh())
+    with pytest.raises(ValueError, match="beyond the wall at 1"):
+        kn.solve(kn.MeanField(net, (-1.0, 1.0)), kn.Ensemble([0.0, 1.5]), t1=1.0)
+    with pytest.raises(ValueError, match="dimension 1 and the ensemble 2"):
+        kn.solve(kn.MeanField(net), kn.Ensemble(np.zeros((3, 2))), t1=1.0)
+    plane = kn.SimResNet(np.eye(2), 0.0, kn.Tanh())
+    with pytest.raises(ValueError, match="for one dimension"):
+        kn.solve(kn.MeanField(plane, (-1.0, 1.0)), kn.Ensemble(np.zeros((3, 2))), t1=1.0)
+    for name, value in (("rtol", 0.0), ("atol", -1.0), ("rtol", np.inf), ("atol", np.nan)):
+        with pytest.raises(ValueError, match=f"{name} must be positive"):
+            kn.Particles(**{name: value})
+    with pytest.raises(ValueError, match="rtol must be a number"):
+        kn.Particles(rtol=np.array([1e-8, 1e-9]))
+    with pytest.raises(TypeError, match=r"did you mean diffrax.Tsit5\(\)"):
+        kn.Particles(solver=diffrax.Tsit5)
+    with pytest.raises(TypeError, match="error estimate"):
+        kn.Particles(solver=diffrax.Euler())
