@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import scipy.stats
 from scipy.integrate import solve_ivp
-from test_collisions import MILLION, STARTS, p_value, standard_errors
 
 import kinetic_nde as kn
+from tests.methods.test_collisions import MILLION, STARTS, p_value, standard_errors
 
 COMPROMISE = kn.SimResNet(jnp.array([[-1.0, 1.0], [1.0, -1.0]]), jnp.zeros(2), kn.Identity())
 
