@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 
 HERE = Path(__file__).parent
@@ -29,10 +30,12 @@ def tagged(notebook: nbformat.NotebookNode, tag: str) -> nbformat.NotebookNode:
     return cell
 
 
-def execute(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The notebook with the outputs of a run, the first error of which is raised."""
+def execute(notebook: nbformat.NotebookNode, kernel: KernelManager | None = None) -> nbformat.NotebookNode:
+    """The notebook with the outputs of a run, the first error of which is raised. In a kernel of its own, or in one that runs."""
     # What a run leaves in the metadata, times for one, would change a stored notebook for no reason.
-    client = NotebookClient(notebook, timeout=600, record_timing=False, resources={"metadata": {"path": str(HERE)}})
+    client = NotebookClient(
+        notebook, km=kernel, timeout=600, record_timing=False, resources={"metadata": {"path": str(HERE)}}
+    )
     return client.execute()
 
 

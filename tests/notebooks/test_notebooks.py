@@ -1,9 +1,11 @@
-"""The notebooks run, at low resolution; what is stored of them is whole, in order, and tells nothing of the machine."""
+"""The notebooks run; what is stored of them is whole, in order, and tells nothing of the machine."""
 
 import ast
 import re
 
+import nbformat
 import pytest
+from jupyter_client.manager import start_new_kernel
 
 from notebooks import __main__ as notebooks
 
@@ -24,17 +26,32 @@ def names(source):
     return {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
 
 
+@pytest.fixture(scope="module")
+def kernel():
+    """One for all of them: half of the time would go into starting others."""
+    manager, client = start_new_kernel(cwd=str(notebooks.HERE))
+    client.stop_channels()
+    yield manager
+    manager.shutdown_kernel(now=True)
+
+
 @pytest.mark.parametrize("name", notebooks.NOTEBOOKS)
 @pytest.mark.filterwarnings("default")  # Jupyter's own, of sockets and event loops
-def test_it_runs(name, monkeypatch):
-    # Half of the time would go into compiling faster programs than such small ones need.
-    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+def test_it_runs_at_low_resolution(name, kernel):
     notebook = notebooks.read(name)
     parameters = notebooks.tagged(notebook, "parameters")
     assert names(parameters.source) == names(SMALL[name])
     parameters.source = SMALL[name]
+    notebook.cells.insert(0, nbformat.v4.new_code_cell("%reset -f"))  # of what the one before it has defined
     # Stops at the first error; each notebook asserts what it claims.
-    notebooks.execute(notebook)
+    notebooks.execute(notebook, kernel)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", notebooks.NOTEBOOKS)
+@pytest.mark.filterwarnings("default")
+def test_it_runs_as_it_is_read(name):
+    notebooks.execute(notebooks.read(name))
 
 
 @pytest.mark.parametrize("name", notebooks.NOTEBOOKS)
