@@ -5,7 +5,6 @@ import gc
 import os
 import shutil
 import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -50,22 +49,23 @@ install_import_hook("kinetic_nde", "beartype.beartype")
 settings.register_profile("kinetic_nde", deadline=None, derandomize=True, max_examples=20)
 settings.load_profile("kinetic_nde")
 
-# JAX keeps every program that it has compiled: most serve one file only.
-MOST_MEGABYTES = 1500
+# JAX keeps every program that it has compiled, a megabyte and more each, and most serve one file only.
+MOST_PROGRAMS = 500
+_programs: list[float] = []
 
 
-def resident_megabytes() -> float:
-    """Of this process; 0 where the system does not say."""
-    try:
-        pages = Path("/proc/self/statm").read_text().split()[1]
-    except OSError:
-        return 0.0
-    return int(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20
+def _count(event: str, seconds: float, **_: object) -> None:
+    if event.endswith("backend_compile_duration"):
+        _programs.append(seconds)
+
+
+jax.monitoring.register_event_duration_secs_listener(_count)
 
 
 @pytest.fixture(autouse=True, scope="module")
 def programs_are_dropped_between_files():
     yield
-    if resident_megabytes() > MOST_MEGABYTES:
+    if len(_programs) > MOST_PROGRAMS:
+        _programs.clear()
         jax.clear_caches()
         gc.collect()
