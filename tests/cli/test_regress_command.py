@@ -81,6 +81,7 @@ def test_the_picture_is_one(forbes):
     assert picture.shape[1] == 2100 and picture[..., :3].std() > 0.05
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_outliers_do_not_move_the_medians(tmp_path):
     """Three slips of the decimal point: within 5 % of the slope and the intercept without them, where least squares is not."""
     spoilt = PRESSURE.copy()
