@@ -1,7 +1,7 @@
 """Fixtures that several files share.
 
 Most of the time of a command goes into its pictures. They are as fine as a user gets them where a fixture of a module
-runs the command.
+runs the command, and in few pixels within a test.
 """
 
 import functools
@@ -15,13 +15,16 @@ from tests.cli.commands import write_table
 
 @pytest.fixture(autouse=True)
 def pictures_in_few_pixels(monkeypatch):
-    """Within a test."""
+    """After the fixtures of modules, which are made first."""
     monkeypatch.setattr(Figure, "savefig", functools.partialmethod(Figure.savefig, dpi=50))
 
 
 @pytest.fixture
-def undrawn(pictures_in_few_pixels, monkeypatch):
-    """For numbers and words whose pictures are like those of another test: they are put together, and not drawn."""
+def undrawn(request, pictures_in_few_pixels, monkeypatch):
+    """For numbers and words whose pictures are like those of another test: they are put together, and in the fast lane
+    not drawn."""
+    if request.node.get_closest_marker("slow"):
+        return
 
     def touch(drawing: Figure, path: Path) -> None:
         path.write_bytes(b"")

@@ -105,6 +105,7 @@ def test_units_do_not_matter(moved, table, tmp_path, factor):
             assert shares[0] == shares[1]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_measurements_that_have_moved_far_away(table, tmp_path):
     """None of them is near the old threshold: the loss has a slope only by the background."""
     found = succeeds(table(OLD), table(SAME + 40.0), "--updates", "40", out=tmp_path / "out").report
@@ -195,7 +196,7 @@ def reached(table, target, out):
         f"old        W2 of the density to the target {found['goal']['network_for_old']['w2_of_density']:.4g}"
         in run.stdout
     )
-    assert found["goal"]["kind"] == "target" and found["target"]["measurements"] == 50
+    assert found["goal"]["kind"] == "target" and found["target"]["measurements"] == target.size
     assert found["goal"]["network_for_old"]["w2_of_density"] < 0.5
     assert found["network"]["before"]["threshold"] is None and "classes" not in found["held_out"]["after"]
     spread = np.ptp(np.concatenate([OLD, NEW]))
@@ -204,14 +205,20 @@ def reached(table, target, out):
     return before, after
 
 
-def test_a_target(table, tmp_path):
-    before, after = reached(table, np.random.default_rng(5).normal(3.0, 0.5, 50), tmp_path / "out")
+# As many as OLD has, for which much is compiled, or another number.
+SIZES = [100, pytest.param(50, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_target(table, tmp_path, size):
+    before, after = reached(table, np.random.default_rng(5).normal(3.0, 0.5, size), tmp_path / "out")
     assert after < 0.6 * before
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_a_target_that_is_a_point(table, tmp_path):
-    reached(table, np.full(50, 2.0), tmp_path / "out")
+@pytest.mark.parametrize("size", SIZES)
+def test_a_target_that_is_a_point(table, tmp_path, size):
+    reached(table, np.full(size, 2.0), tmp_path / "out")
 
 
 # Tables and folders

@@ -54,7 +54,7 @@ def test_measurements_of_one_mode(file, column, median):
     assert "5% of the data on each side" in found.how
 
 
-@pytest.mark.parametrize("size", [50, 500])
+@pytest.mark.parametrize("size", [50, pytest.param(500, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ONE_MODE)
 def test_noise_is_rarely_a_valley(kind, size):
     assert rate(lambda rng: ONE_MODE[kind](rng, size)) <= 0.06
