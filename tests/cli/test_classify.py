@@ -111,7 +111,8 @@ def test_the_picture_shows_all_three(depths):
     axes = draw(found, "depth_km").axes
     assert [ax.get_xlabel() for ax in axes] == ["depth_km", "time t (standardised)", "depth_km"]
     assert axes[1].get_ylabel() == "depth_km"
-    assert "threshold" in [text.get_text() for text in axes[0].get_legend().get_texts()]
+    legend = axes[0].get_legend()
+    assert legend is not None and "threshold" in [text.get_text() for text in legend.get_texts()]
     assert axes[1].get_ylim()[0] < 40 and axes[1].get_ylim()[1] > 680
     assert len(found.evolution.ts) == 5
     # The scheme itself carries next to nothing across the threshold.

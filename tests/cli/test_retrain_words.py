@@ -85,7 +85,7 @@ def test_the_held_out_measurements_are_judged_beyond_what_sampling_does(found, b
 
 def test_the_steps_that_are_drawn_are_apart(found):
     settled = retrain(OLD, NEW, is_different(OLD, NEW, Options()), Options(updates=30))
-    thresholds = [settled.history[step.update][1] for step in settled.steps]
+    thresholds = np.array([settled.history[step.update][1] for step in settled.steps], float)
     assert len(thresholds) == 4 and min(np.diff(thresholds)) > 0.1 * (thresholds[-1] - thresholds[0])
 
 

@@ -1,5 +1,7 @@
 """Solutions put together from closed forms, and what is written in their pictures."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -30,6 +32,20 @@ def batch_of(tree):
 
 def changed(tree, values):
     return eqx.tree_at(lambda each: each.values, tree, jnp.asarray(values))
+
+
+def mesh_of(ax) -> Any:
+    """The coloured cells of a map."""
+    return ax.collections[0]
+
+
+def stairs_of(ax) -> list[Any]:
+    """The curves of steps, and whatever else is a patch."""
+    return list(ax.patches)
+
+
+def bars_of(ax) -> list[Any]:
+    return ax.containers[0].patches
 
 
 def legend(ax) -> list[str]:

@@ -12,6 +12,7 @@ from tests.plotting.solutions import (
     batch_of,
     legend,
     put_together,
+    stairs_of,
     texts,
 )
 
@@ -26,7 +27,7 @@ def test_evolution_draws_the_averages_from_light_to_dark(gaussian):
     assert ax is given
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("depth", "share")
     assert legend(ax) == ["t = 0", "t = 0.5", "t = 1"]
-    np.testing.assert_array_equal(ax.patches[1].get_data().values, gaussian[5].values)
+    np.testing.assert_array_equal(stairs_of(ax)[1].get_data().values, gaussian[5].values)
     shades = [lightness(patch.get_edgecolor()) for patch in ax.patches]
     assert shades == sorted(shades, reverse=True)
     assert max(shades) < 0.7  # to be seen on white

@@ -15,7 +15,7 @@ from tests.plotting.solutions import (
 )
 
 
-def arrows_of(ax):
+def arrows_of(ax) -> Any:
     return next(each for each in ax.collections if hasattr(each, "U"))
 
 
@@ -74,7 +74,7 @@ def test_steady_states_are_filled_open_and_grey():
     }.items()
     assert len(drawn) > 1
     inside = plotting.plot_field(net, lower=(-1, -1), upper=(1, 1), states=states)
-    assert sum(each.get_xdata().size for each in inside.lines) == 1
+    assert sum(np.size(each.get_xdata()) for each in inside.lines) == 1
 
 
 def test_a_field_refuses_what_it_cannot_draw():
@@ -85,7 +85,7 @@ def test_a_field_refuses_what_it_cannot_draw():
     with pytest.raises(TypeError, match="field"):
         plotting.plot_field(3.0, **plane)
     with pytest.raises(TypeError):
-        plotting.plot_field(net, kn.Grid((0.0, 0.0), (1.0, 1.0), 4))
+        plotting.plot_field(net, kn.Grid((0.0, 0.0), (1.0, 1.0), 4))  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="needs lower and upper"):
         plotting.plot_field(net, lower=(0, 0))
     with pytest.raises(ValueError, match="lower < upper"):

@@ -5,7 +5,7 @@ import pytest
 
 import kinetic_nde as kn
 import kinetic_nde.plotting as plotting
-from tests.plotting.solutions import legend
+from tests.plotting.solutions import bars_of, legend, stairs_of
 
 
 def test_histogram_has_area_one_under_the_density():
@@ -14,12 +14,12 @@ def test_histogram_has_area_one_under_the_density():
     ax = plotting.plot_histogram(
         kn.Ensemble(samples), density, xlabel="depth", unit="km", labels=("500 shocks", "start")
     )
-    bars = ax.containers[0].patches
+    bars = bars_of(ax)
     assert sum(bar.get_width() * bar.get_height() for bar in bars) == pytest.approx(1.0)
     assert 10 < len(bars) < 40
     assert legend(ax) == ["500 shocks", "start"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("depth (km)", "density (1/km)")
-    outline = next(patch for patch in ax.patches if patch not in bars)
+    outline = next(patch for patch in stairs_of(ax) if patch not in bars)
     np.testing.assert_array_equal(outline.get_data().values, density.values)
 
 
@@ -27,12 +27,12 @@ def test_histogram_alone_has_no_legend():
     ax = plotting.plot_histogram([[1.0], [2.0], [2.5]], bins=3)
     assert ax.get_legend() is None
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("x", "density")
-    assert len(ax.containers[0].patches) == 3
+    assert len(bars_of(ax)) == 3
 
 
 @pytest.mark.parametrize("samples", [[3.0], [2.0] * 10, [0.0] * 99 + [1e6]], ids=["one", "equal", "outlier"])
 def test_histogram_of_odd_data_has_a_sane_number_of_bins(samples):
-    assert 5 <= len(plotting.plot_histogram(samples).containers[0].patches) <= 60
+    assert 5 <= len(bars_of(plotting.plot_histogram(samples))) <= 60
 
 
 def test_histogram_refuses_what_it_cannot_draw():

@@ -12,7 +12,7 @@ def test_moments_of_a_density_are_those_of_the_closed_form(gaussian):
     assert legend(ax) == ["mean", "variance", "energy"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("time t", "moment")
     ts = np.asarray(gaussian.ts)
-    mean, variance, energy = (line.get_ydata() for line in ax.lines)
+    mean, variance, energy = (np.asarray(line.get_ydata()) for line in ax.lines)
     np.testing.assert_allclose(mean, 1.0, rtol=1e-12)
     np.testing.assert_allclose(variance, np.exp(-2 * ts), rtol=1e-3)
     np.testing.assert_allclose(energy, 1 + np.exp(-2 * ts), rtol=1e-3)
@@ -21,7 +21,7 @@ def test_moments_of_a_density_are_those_of_the_closed_form(gaussian):
 
 def test_moments_by_order_and_in_axes_that_are_there(gaussian, paths):
     ax = plotting.plot_moments(paths, ("mass", 3), log=True)
-    np.testing.assert_allclose(ax.lines[1].get_ydata()[-1], (2.0**3 + 8.0**3) / 2)
+    np.testing.assert_allclose(np.asarray(ax.lines[1].get_ydata())[-1], (2.0**3 + 8.0**3) / 2)
     plotting.plot_moments(gaussian, "mean", ax)
     assert legend(ax) == ["mass", "$m_{3}$", "mean"]
     assert ax.get_yscale() == "log"

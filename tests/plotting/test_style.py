@@ -22,7 +22,7 @@ def test_figures_have_the_width_of_columns_and_the_style_stays_inside():
     wide, axes = plotting.figure(columns=2, panels=3, height=2.0)
     assert (narrow.get_figwidth(), wide.get_figwidth(), wide.get_figheight(), len(axes)) == (3.4, 7.0, 2.0, 3)
     assert not ax.spines["top"].get_visible()
-    assert ax.xaxis.label.get_size() == 8
+    assert ax.xaxis.label.get_fontsize() == 8
     assert plt.rcParams["font.size"] == before
     with pytest.raises(ValueError, match="columns=3"):
         plotting.figure(columns=3)

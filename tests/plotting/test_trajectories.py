@@ -24,7 +24,8 @@ def test_trajectories_of_many_particles_are_thinned_the_same_way_each_time(paths
     samples = paths.distributions.samples[:, shuffled]
     other = eqx.tree_at(lambda solution: solution.distributions.samples, paths, samples)
     starts = [
-        [line.get_ydata()[0] for line in plotting.plot_trajectories(each, most=12).lines] for each in (paths, other)
+        [np.asarray(line.get_ydata())[0] for line in plotting.plot_trajectories(each, most=12).lines]
+        for each in (paths, other)
     ]
     assert len(starts[0]) == 12
     assert starts[0] == starts[1]
@@ -34,7 +35,7 @@ def test_trajectories_of_many_particles_are_thinned_the_same_way_each_time(paths
 def test_trajectories_of_one_component():
     solution = paths_of([0.0, 1.0], [[[0.0, 5.0], [1.0, 7.0]], [[0.0, 6.0], [1.0, 8.0]]])
     ax = plotting.plot_trajectories(solution, component=1)
-    np.testing.assert_allclose([line.get_ydata() for line in ax.lines], [[5.0, 6.0], [7.0, 8.0]])
+    np.testing.assert_allclose([np.asarray(line.get_ydata()) for line in ax.lines], [[5.0, 6.0], [7.0, 8.0]])
     with pytest.raises(ValueError, match="component 2"):
         plotting.plot_trajectories(solution, component=2)
     with pytest.raises(ValueError, match="'mean' has the shape"):
