@@ -10,6 +10,9 @@ from typer.testing import CliRunner
 
 from kinetic_nde.cli import app
 
+# The same number of measurements wherever possible: each new one compiles.
+EIGHT = np.array([1.0, 1.5, 2.0, 2.5, 7.0, 8.0, 8.5, 9.0])
+
 
 class Run(NamedTuple):
     code: int

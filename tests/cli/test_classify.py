@@ -1,24 +1,17 @@
 """The command `kinetic-nde classify`, from the table to the files."""
 
 import functools
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
 
-from kinetic_nde.cli import classify as computation
 from kinetic_nde.cli.classify import classify
-from kinetic_nde.cli.results import NAMES, draw, summary
-from kinetic_nde.cli.standardise import InputError
+from kinetic_nde.cli.results import NAMES, draw
 from kinetic_nde.cli.table import read_column
-from tests.cli.commands import Run, invoke, refused, write_table
+from tests.cli.commands import EIGHT, Run, invoke, refused, write_table
 
 DATA = Path(__file__).parents[2] / "experiments" / "data"
-# The same number of measurements wherever possible: each new one compiles.
-EIGHT = np.array([1.0, 1.5, 2.0, 2.5, 7.0, 8.0, 8.5, 9.0])
 
 
 def run(file, *options: str, out: Path) -> Run:
@@ -118,7 +111,8 @@ def test_the_picture_shows_all_three(depths):
     axes = draw(found, "depth_km").axes
     assert [ax.get_xlabel() for ax in axes] == ["depth_km", "time t (standardised)", "depth_km"]
     assert axes[1].get_ylabel() == "depth_km"
-    assert "threshold" in [text.get_text() for text in axes[0].get_legend().get_texts()]
+    legend = axes[0].get_legend()
+    assert legend is not None and "threshold" in [text.get_text() for text in legend.get_texts()]
     assert axes[1].get_ylim()[0] < 40 and axes[1].get_ylim()[1] > 680
     assert len(found.evolution.ts) == 5
     # The scheme itself carries next to nothing across the threshold.
@@ -129,7 +123,9 @@ def test_the_picture_shows_all_three(depths):
     assert found.density[0].mass == pytest.approx(below, abs=1e-4)
 
 
-@pytest.mark.parametrize("factor", [1000.0, 0.001, -1.0])
+@pytest.mark.parametrize(
+    "factor", [pytest.param(1000.0, marks=pytest.mark.slow), pytest.param(0.001, marks=pytest.mark.slow), -1.0]
+)
 def test_units_and_sign_do_not_matter(quakes, depths, table, tmp_path, factor):
     other = succeeds(table(factor * depths), "--column", "x", out=tmp_path / "out")
     assert other.report["threshold"] == pytest.approx(factor * quakes.report["threshold"], rel=1e-12)
@@ -143,6 +139,7 @@ def test_units_and_sign_do_not_matter(quakes, depths, table, tmp_path, factor):
     assert other.report["w1"] == pytest.approx(abs(factor) * quakes.report["w1"], rel=1e-8)
 
 
+@pytest.mark.slow
 def test_without_a_valley_it_is_the_median_and_says_so(tmp_path):
     found = succeeds(DATA / "cars93.csv", "--column", "length_m", out=tmp_path / "out")
     lengths = read_column(DATA / "cars93.csv", "length_m").values
@@ -154,16 +151,32 @@ def test_without_a_valley_it_is_the_median_and_says_so(tmp_path):
     assert [cluster["position"] for cluster in found.report["clusters"]["particles"]] == [lengths.min(), lengths.max()]
 
 
+def test_measurements_at_the_median_are_counted_and_stay(tmp_path):
+    """Magnitudes, of which many are the median: they are as many as the depths, for which all is compiled."""
+    found = succeeds(DATA / "quakes.csv", "--column", "magnitude", out=tmp_path / "out")
+    magnitudes = read_column(DATA / "quakes.csv", "magnitude").values
+    median, report = np.median(magnitudes), found.report
+    assert report["threshold"] == median
+    assert "median" in report["threshold_how"] and "median" in found.stdout
+    at_it = int(np.sum(magnitudes == median))
+    assert at_it > 1 and report["exactly_at_threshold"] == at_it and report["not_at_a_wall"] == 0
+    assert f"{at_it} measurements exactly at the threshold" in found.stdout
+    assert classes(found) == [int(magnitude >= median) for magnitude in magnitudes]
+    assert report["clusters"]["particles"][0]["position"] == magnitudes.min()
+
+
 # Tables and options
 
 
 @pytest.mark.parametrize("delimiter, mark", [(",", "."), (";", ","), ("\t", ",")])
+@pytest.mark.usefixtures("undrawn")
 def test_delimiters_and_decimal_marks(table, tmp_path, delimiter, mark):
     rows = [f"a{delimiter}{value}".replace(".", mark) for value in EIGHT]
     found = succeeds(table(rows, f"name{delimiter}my length"), "--column", "my length", out=tmp_path / "out")
     assert found.rows("classes.csv") == [["value", "class"], *([f"{v:g}", str(int(v > 5))] for v in EIGHT)]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_threshold_weight_and_time_that_are_given(table, tmp_path):
     options = ["--threshold", "2.2", "--weight", "2", "--t1", "0.5"]
     found = succeeds(table(EIGHT), "--column", "x", *options, out=tmp_path / "out")
@@ -173,6 +186,7 @@ def test_a_threshold_weight_and_time_that_are_given(table, tmp_path):
     assert found.report["not_at_a_wall"] > 0 and "not yet" in found.stdout
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_rows_without_a_value_can_be_left_out(table, tmp_path):
     file = table(["1,a", "1.5,b", "2,c", ",d", "2.5,e", "7,f", "NA,g", "8,h", "8.5,i", "9,j"], "x,name")
     assert "row 4" in refused("classify", file, "--column", "x", out=tmp_path / "out")
@@ -181,6 +195,7 @@ def test_rows_without_a_value_can_be_left_out(table, tmp_path):
     assert classes(found) == [0, 0, 0, 0, 1, 1, 1, 1] and "2 without a value left out" in found.stdout
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_earlier_results_are_replaced(table, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
@@ -194,96 +209,3 @@ def test_names_of_columns_are_drawn_as_they_stand(table, tmp_path):
     name = r"\cost$_2 in $ and % " + "深" * 50
     succeeds(table(EIGHT, name), "--column", name, out=tmp_path / "out")
     assert (tmp_path / "out" / "classification.png").stat().st_size > 0
-
-
-def test_as_a_program_of_its_own(table, tmp_path):
-    """Also that it switches float64 on, which this process has done already."""
-    file, out = table(EIGHT + 1e9), tmp_path / "out"
-    command = [
-        sys.executable,
-        "-W",
-        "error",
-        "-m",
-        "kinetic_nde.cli",
-        "classify",
-        str(file),
-        "--column",
-        "x",
-        "--out",
-        str(out),
-    ]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
-    assert (result.returncode, result.stderr) == (0, "")
-    found = Run(0, "", "", out)
-    assert found.report["clusters"]["particles"][0]["position"] == 1e9 + 1
-    assert classes(found) == [0, 0, 0, 0, 1, 1, 1, 1] and found.report["mass_drift"] < 1e-13
-
-
-def test_importing_it_switches_nothing_on():
-    script = "import sys, kinetic_nde.cli, jax; print(jax.config.jax_enable_x64, 'matplotlib' in sys.modules)"
-    result = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(__file__).parents[2]
-    )
-    assert result.stdout.split() == ["False", "False"], result.stderr
-
-
-# Measurements of all kinds
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        EIGHT * 1e9,
-        EIGHT * 1e-9,
-        EIGHT + 1e9,
-        EIGHT * 1e200,
-        EIGHT * 1e-200,
-        np.round(EIGHT * 10).astype(int),
-        np.array([0, 0, 0, 0, 0, 3, 4, 5]),
-        np.array([5, 5, 5, 5, 5, 0, 1, 2]),
-        np.array([0, 0, 0, 0, 0, 0, 0, 1]),
-        np.array([0, 0, 0, 0, 1e-9, 1, 2, 1e9]),
-        np.array([0.0, 1.0]),
-    ],
-    ids=["large", "small", "far", "huge", "tiny", "integers", "low ties", "high ties", "one", "decades", "two"],
-)
-def test_any_scale_and_ties(values):
-    found = classify(values)
-    assert values.min() < found.threshold < values.max()
-    np.testing.assert_array_equal(found.classes, values >= found.threshold)
-    assert set(found.classes.tolist()) == {0, 1} and found.moving == 0
-    assert [cluster.position for cluster in found.particles] == [values.min(), values.max()]
-    assert found.mass_drift < 1e-12
-    assert str(found.values.size) in summary(found, "file.csv", "x")
-
-
-def test_a_median_with_nothing_beyond_it_is_moved():
-    found = classify([0, 0, 0, 0, 0, 3, 4, 5])
-    mirrored = classify([0, 0, 0, 0, 0, -3, -4, -5])
-    assert found.threshold == 1.5 == -mirrored.threshold
-    assert "smallest" in found.how and "largest" in mirrored.how
-
-
-@given(st.floats(1.5, 8.5), st.integers(0, 14), st.sampled_from([0.01, 1.0, 30.0]))
-def test_however_near_the_threshold_every_measurement_arrives(threshold, digits, weight):
-    values = EIGHT.copy()
-    values[3:5] = threshold - 10.0**-digits / 4, threshold + 10.0**-digits / 8
-    found = classify(values, threshold, weight)
-    assert found.moving == 0 and found.t1 >= 12
-    np.testing.assert_array_equal(found.classes, values >= threshold)
-
-
-def test_very_many_are_all_classified_and_some_are_drawn(monkeypatch):
-    at_once = classify(EIGHT)
-    monkeypatch.setattr(computation, "_MANY", 7)
-    monkeypatch.setattr(computation, "_DRAWN", 2)
-    found = classify(EIGHT)
-    np.testing.assert_array_equal(found.classes, at_once.classes)
-    assert found.particles == at_once.particles
-    assert found.paths.distributions.samples.shape == (200, 2)
-
-
-def test_shapes_and_numbers_are_checked_without_a_table():
-    for values in ([[1.0, 2.0]], 3.0, [], [1.0, np.nan]):
-        with pytest.raises(InputError):
-            classify(values)

@@ -10,9 +10,8 @@ from typer.testing import CliRunner
 
 from kinetic_nde.cli import app, classify as computation
 from kinetic_nde.cli.folder import FolderError, drafts
-from tests.cli.commands import refused, write_table
+from tests.cli.commands import EIGHT, refused, write_table
 
-EIGHT = np.array([1.0, 1.5, 2.0, 2.5, 7.0, 8.0, 8.5, 9.0])
 fails = functools.partial(refused, "classify")
 
 
@@ -106,13 +105,6 @@ def test_a_disk_that_fills_up_leaves_earlier_results(tmp_path):
         (draft / "a").write_text("new")
         raise OSError(28, "No space left on device")
     assert (tmp_path / "a").read_text() == "old" and [path.name for path in tmp_path.iterdir()] == ["a"]
-
-
-@pytest.mark.parametrize("arguments", [[], ["classify"], ["classfy"], ["--version"]])
-def test_errors_of_usage(arguments):
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 2 and result.stdout == ""
-    assert result.stderr.startswith("kinetic-nde: ") and result.stderr.count("\n") == 1
 
 
 def test_help():

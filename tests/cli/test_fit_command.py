@@ -52,6 +52,7 @@ def test_the_picture_is_one(rivers):
     assert picture.shape[1] == 2100 and picture[..., :3].std() > 0.05
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_unit_does_not_matter(rivers, tmp_path):
     """In thousands of miles, as one family and with another nu: a number of samples that has been compiled for."""
     table = write_table(tmp_path / "t.csv", 1e-3 * np.loadtxt(RIVERS, skiprows=1))
@@ -71,9 +72,9 @@ def test_the_unit_does_not_matter(rivers, tmp_path):
     ("family", "values"),
     [
         ("pareto-tail", np.append(np.linspace(1.0, 3.0, 140), 1e6)),
-        ("generalized-gamma", np.abs(np.linspace(-1.0, 3.0, 141) - 0.001) ** 6),
+        pytest.param("generalized-gamma", np.abs(np.linspace(-1.0, 3.0, 141) - 0.001) ** 6, marks=pytest.mark.slow),
         ("inverse-gamma", -(np.linspace(1.0, 3.0, 141) ** 3)),
-        ("gaussian", np.linspace(-1e9, 3e9, 141)),
+        pytest.param("gaussian", np.linspace(-1e9, 3e9, 141), marks=pytest.mark.slow),
     ],
 )
 def test_any_family_and_any_data(family, values):

@@ -35,6 +35,7 @@ def test_two_clusters(tmp_path):
     assert "8 measurements of x" in found.stdout and "half of the way" in found.stdout
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_identity_moments_are_those_of_the_formula(tmp_path):
     table = write_table(tmp_path / "t.csv", VALUES)
     options = ["--weight", -0.5, "--bias", 1.0, "--activation", "identity", "--share", 0.25]

@@ -1,6 +1,5 @@
 """What `kinetic-nde retrain` says and draws: notes, interrupts, names of columns."""
 
-import importlib
 import signal
 import subprocess
 import sys
@@ -8,11 +7,12 @@ import sys
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import tqdm.auto
 
-from kinetic_nde.cli import goals, retrain_figures as figures, retrain_results as results
+import kinetic_nde as kn
+from kinetic_nde.cli import goals, retrain_figures as figures, retrain_results as results, task
 from kinetic_nde.cli.retrain import Options, is_different, retrain
 from kinetic_nde.cli.retrain_summary import _notes
-from kinetic_nde.sensitivity.retraining import History, Outcome
 from tests.cli.commands import invoke, two_normals, write_table
 
 OLD, NEW = two_normals(0), 1.2 * two_normals(2) + 4.0
@@ -35,21 +35,21 @@ def ending(found, losses, outcome):
     """The same with other losses; the first of them are those of the first rows."""
     history, count = found.trained.history, len(losses)
     rows = [row._replace(loss=loss) for row, loss in zip(history.rows()[:count], losses, strict=True)]
-    trained = type(found.trained)(found.trained.equation, History.of(rows, history.parameters), outcome, None)
+    trained = type(found.trained)(found.trained.equation, kn.History.of(rows, history.parameters), outcome, None)
     return found._replace(trained=trained, best=int(np.argmin(losses)), history=found.history[:count])
 
 
 @pytest.mark.parametrize(
     "losses, outcome, note, words",
     [
-        ([1.0, 0.1, 0.9], Outcome.successful, "take a --learning-rate below 0.5", "stepped over the minimum"),
-        ([1.0, 0.1, 0.9], Outcome.diverging, "Take a --learning-rate below 0.5", "diverged"),
-        ([1.0, 0.1, np.nan], Outcome.not_finite, "Take a --learning-rate below 0.5", "a solve failed"),
-        ([1.0, 0.1, 0.9], Outcome.max_updates_reached, "last updates: give more --updates", "all updates were made"),
-        ([1.0, 0.9, 0.8], Outcome.max_updates_reached, "or a --learning-rate above 0.5", "all updates were made"),
-        ([1.0, 0.9, 0.9], Outcome.successful, "take another --learning-rate", "settled"),
-        ([1.0, 0.9], Outcome.interrupted, "interrupted after 1 updates", "interrupted"),
-        ([1.0, 0.9, 0.8], Outcome.stalled, "", "settled"),
+        ([1.0, 0.1, 0.9], kn.Outcome.successful, "take a --learning-rate below 0.5", "stepped over the minimum"),
+        ([1.0, 0.1, 0.9], kn.Outcome.diverging, "Take a --learning-rate below 0.5", "diverged"),
+        ([1.0, 0.1, np.nan], kn.Outcome.not_finite, "Take a --learning-rate below 0.5", "a solve failed"),
+        ([1.0, 0.1, 0.9], kn.Outcome.max_updates_reached, "last updates: give more --updates", "all updates were made"),
+        ([1.0, 0.9, 0.8], kn.Outcome.max_updates_reached, "or a --learning-rate above 0.5", "all updates were made"),
+        ([1.0, 0.9, 0.9], kn.Outcome.successful, "take another --learning-rate", "settled"),
+        ([1.0, 0.9], kn.Outcome.interrupted, "interrupted after 1 updates", "interrupted"),
+        ([1.0, 0.9, 0.8], kn.Outcome.stalled, "", "settled"),
     ],
 )
 def test_what_is_to_be_done_about_a_training(found, losses, outcome, note, words):
@@ -85,7 +85,7 @@ def test_the_held_out_measurements_are_judged_beyond_what_sampling_does(found, b
 
 def test_the_steps_that_are_drawn_are_apart(found):
     settled = retrain(OLD, NEW, is_different(OLD, NEW, Options()), Options(updates=30))
-    thresholds = [settled.history[step.update][1] for step in settled.steps]
+    thresholds = np.array([settled.history[step.update][1] for step in settled.steps], float)
     assert len(thresholds) == 4 and min(np.diff(thresholds)) > 0.1 * (thresholds[-1] - thresholds[0])
 
 
@@ -104,7 +104,12 @@ def outside(drawing):
 
 
 @pytest.mark.parametrize(
-    "name", ["body mass of the animals (g), season 2023", "WEIGHT" * 7, r"\cost$_2 in $ and % of it"]
+    "name",
+    [
+        pytest.param("body mass of the animals (g), season 2023", marks=pytest.mark.slow),
+        "WEIGHT" * 7,
+        pytest.param(r"\cost$_2 in $ and % of it", marks=pytest.mark.slow),
+    ],
 )
 def test_long_names_stay_inside_the_pictures(found, name):
     compared = is_different(OLD, NEW, Options())
@@ -117,17 +122,20 @@ def test_long_names_stay_inside_the_pictures(found, name):
 # Interrupts
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_interrupt_keeps_what_is_finished(tables, tmp_path, monkeypatch):
-    loop = importlib.import_module("kinetic_nde.sensitivity.retrain")
-    advance, calls = loop.advance, []
+    """Ctrl-C where the progress bar, which is shown to people only, comes to the third update."""
 
-    def interrupted(*args):
-        calls.append(1)
-        if len(calls) > 3:
+    def shown(*args, **options):
+        return kn.retrain(*args, **{**options, "progress": True})
+
+    def come_to(bar, updates):
+        bar.n += updates
+        if bar.n == 3:
             raise KeyboardInterrupt
-        return advance(*args)
 
-    monkeypatch.setattr(loop, "advance", interrupted)
+    monkeypatch.setattr(task, "retrain", shown)
+    monkeypatch.setattr(tqdm.auto.tqdm, "update", come_to)
     found = invoke("retrain", *tables, "--column", "x", "--updates", "30", out=tmp_path / "out")
     assert "interrupted after 3 updates" in found.stdout and len(found.records("history.csv")) == 4
     assert found.report["training"]["kept_update"] == 3 and found.report["training"]["ended"] == "interrupted"
@@ -143,11 +151,12 @@ def stop(*args, **kwargs):
     raise KeyboardInterrupt
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_interrupt_that_loses_something_says_so(tables, tmp_path, monkeypatch):
     out, target = tmp_path / "out", ["--target", str(tables[0])]
     early = "kinetic-nde: interrupted before anything was trained for NEW; nothing written\n"
     with monkeypatch.context() as patch:
-        patch.setattr(importlib.import_module("kinetic_nde.sensitivity.retrain"), "evaluate", stop)
+        patch.setattr(task, "retrain", stop)
         assert interrupted(tables, out) == early
         assert "interrupted while the network for OLD was made; nothing" in interrupted(tables, out, *target)
     with monkeypatch.context() as patch:
@@ -158,6 +167,7 @@ def test_an_interrupt_that_loses_something_says_so(tables, tmp_path, monkeypatch
         assert "while the results were written; nothing" in interrupted(tables, out, "--updates", "1")
 
 
+@pytest.mark.slow
 def test_a_signal_before_the_training(tables, tmp_path):
     """In a process of its own, stopped where it says that it is."""
     program = """

@@ -54,7 +54,7 @@ def test_measurements_of_one_mode(file, column, median):
     assert "5% of the data on each side" in found.how
 
 
-@pytest.mark.parametrize("size", [50, 500])
+@pytest.mark.parametrize("size", [50, pytest.param(500, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ONE_MODE)
 def test_noise_is_rarely_a_valley(kind, size):
     assert rate(lambda rng: ONE_MODE[kind](rng, size)) <= 0.06
@@ -70,7 +70,7 @@ def test_noise_is_rarely_a_valley(kind, size):
         (100, 0.2, 6.0, 0.95),
         (200, 0.1, 6.0, 0.95),
         (20, 0.5, 10.0, 0.95),
-        (10_000, 0.1, 4.0, 0.9),
+        pytest.param(10_000, 0.1, 4.0, 0.9, marks=pytest.mark.slow),
     ],
 )
 def test_two_modes_are_found(size, share, apart, least):
@@ -78,7 +78,13 @@ def test_two_modes_are_found(size, share, apart, least):
 
 
 @pytest.mark.parametrize(
-    "share, apart, size", [(0.1, 5.0, 20_000), (0.3, 5.0, 20_000), (0.5, 5.0, 20_000), (0.1, 4.0, 1_000_000)]
+    "share, apart, size",
+    [
+        (0.1, 5.0, 20_000),
+        (0.3, 5.0, 20_000),
+        (0.5, 5.0, 20_000),
+        pytest.param(0.1, 4.0, 1_000_000, marks=pytest.mark.slow),
+    ],
 )
 def test_the_valley_is_where_the_density_is_lowest(share, apart, size):
     found = find_threshold(two_normals(np.random.default_rng(3), size, share, apart))
@@ -155,9 +161,10 @@ def test_two_distinct_values_of_which_one_is_rare():
     assert not found.valley and found.value == 3.0
 
 
-@given(st.lists(st.floats(-1e9, 1e9), min_size=2, max_size=60).filter(lambda values: min(values) < max(values)))
-@settings(max_examples=200, deadline=None)
-def test_any_values_give_a_threshold_among_them(values):
+VALUES = st.lists(st.floats(-1e9, 1e9), min_size=2, max_size=60).filter(lambda values: min(values) < max(values))
+
+
+def is_among(values):
     found = find_threshold(values)
     data = np.asarray(values)
     assert data.min() <= found.value <= data.max()
@@ -166,6 +173,18 @@ def test_any_values_give_a_threshold_among_them(values):
         assert 0.05 <= found.below <= 0.95
     else:
         assert found.value == np.median(data)
+
+
+@given(VALUES)
+def test_any_values_give_a_threshold_among_them(values):
+    is_among(values)
+
+
+@pytest.mark.slow
+@given(VALUES)
+@settings(max_examples=200)
+def test_many_values_give_a_threshold_among_them(values):
+    is_among(values)
 
 
 @pytest.mark.parametrize(
