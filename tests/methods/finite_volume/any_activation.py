@@ -1,9 +1,8 @@
 """A field with the activation chosen by a number: one compiled program for all of them."""
 
-from collections.abc import Callable
-
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 import kinetic_nde as kn
@@ -13,17 +12,13 @@ IDENTITY, RELU, SIGMOID, TANH, COSINE, GAMMA = range(6)
 
 
 class AnyActivation(eqx.Module):
-    """sigma(w x + b) with w and b numbers, arrays or functions of t."""
+    """sigma(w x + b), in two dimensions with a matrix w."""
 
     which: ArrayLike
-    w: ArrayLike | Callable
-    b: ArrayLike | Callable
-
-    @property
-    def autonomous(self):
-        return not (callable(self.w) or callable(self.b))
+    w: ArrayLike
+    b: ArrayLike
+    autonomous: bool = eqx.field(static=True, default=True)
 
     def __call__(self, t, x):
-        w, b = (each(t) if callable(each) else each for each in (self.w, self.b))
-        z = (w @ x if x.ndim else w * x) + b
-        return jax.lax.switch(self.which, ACTIVATIONS, z)
+        w = jnp.asarray(self.w)
+        return jax.lax.switch(self.which, ACTIVATIONS, (w @ x if w.ndim else w * x) + self.b)

@@ -52,9 +52,7 @@ def test_no_average_is_negative_and_no_mass_is_made(heights, w, b, number, walle
 def test_mirror_images(w, b, number):
     """x -> -x turns (w, b) into (w, -b) for odd activations: the solver must not know left from right."""
     values = sum(normal(mean, 0.2, (-3.0, 3.0)) / 3 for mean in (-1.3, -1.0, 0.2))
-    one, other = (
-        run(number, w, b, None, (-3.0, 3.0), v).final for w, b, v in ((w, b, values), (w, -b, values[::-1]))
-    )
+    one, other = (run(number, w, b, None, (-3.0, 3.0), v).final for w, b, v in ((w, b, values), (w, -b, values[::-1])))
     np.testing.assert_allclose(other.values[::-1], one.values, atol=1e-12 * np.max(one.values))
 
 
