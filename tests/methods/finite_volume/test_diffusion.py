@@ -9,7 +9,6 @@ from numpy.polynomial import Polynomial
 import kinetic_nde as kn
 from kinetic_nde.methods.finite_volume.boundary import extend, with_ghosts
 from kinetic_nde.methods.finite_volume.diffusion import diffused, diffusion
-from kinetic_nde.methods.finite_volume.plane_diffusion import plane_diffusion, spread_through
 
 STILL = kn.SimResNet(0.0, 0.0, kn.Identity())
 

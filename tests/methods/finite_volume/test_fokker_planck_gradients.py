@@ -10,6 +10,11 @@ import kinetic_nde as kn
 from tests.closed_forms import order
 
 
+def solved(field, nu, walls, start, t1, adjoint, diffusion=None, method=None):
+    equation = kn.FokkerPlanck(field, nu, diffusion or kn.ConstantDiffusion(), walls)
+    return kn.solve(equation, start, t1=t1, adjoint=adjoint, method=method)
+
+
 class Bowl(eqx.Module):
     """K(x) = k sqrt(1 + x^2 / 4)."""
 
@@ -27,7 +32,7 @@ def problem(cells, method=None):
     def loss(p, adjoint):
         w = kn.PiecewiseConstant([0.0, 0.3], jnp.stack([p[0], 1.5 * p[0]]))
         net = kn.SimResNet(w, p[1], kn.Tanh())
-        return kn.L2Loss(target)(between(net, p[2], (-6.0, None), start, 0.7, adjoint, Bowl(p[3]), method).final)
+        return kn.L2Loss(target)(solved(net, p[2], (-6.0, None), start, 0.7, adjoint, Bowl(p[3]), method).final)
 
     return loss
 
@@ -35,6 +40,7 @@ def problem(cells, method=None):
 POINT = jnp.array([-1.0, 0.37, 0.8, 0.9])
 
 
+@pytest.mark.slow
 def test_the_derivatives_agree():
     """Autodiff with the adjoint equation to third order, with forward mode to round-off, with differences to their error."""
     cells, errors = (60, 120, 240), []
@@ -63,17 +69,18 @@ def test_the_adjoint_equation_against_the_closed_form():
         variance = s0**2 * growth**2 + nu**2 * (growth**2 - 1) / (2 * w)
         return jnp.stack([m0 * growth + b * (growth - 1) / w, variance])
 
-    def solved(p, row):
+    def of(p, row):
         start = kn.Density.gaussian(m0, s0, kn.Grid(-5.0, 6.0, 400))
-        final = between(kn.SimResNet(p[0], p[1], kn.Identity()), p[2], None, start, t, kn.TransportAdjoint()).final
+        final = solved(kn.SimResNet(p[0], p[1], kn.Identity()), p[2], None, start, t, kn.TransportAdjoint()).final
         return jnp.where(row == 0, final.mean, final.variance)
 
     point = jnp.array([w, b, nu])
-    slope = jax.jit(jax.grad(solved))
+    slope = jax.jit(jax.grad(of))
     found = jnp.stack([slope(point, jnp.asarray(row)) for row in (0, 1)])
     np.testing.assert_allclose(found, jax.jacfwd(moments)(point), atol=2e-5)
 
 
+@pytest.mark.slow
 def test_single_precision_and_batches():
     def energy(p):
         start = kn.Density.gaussian(jnp.asarray(0.5, p.dtype), jnp.asarray(0.4, p.dtype), grid(p.dtype))

@@ -90,7 +90,8 @@ def test_third_order_for_a_diagonal_tanh_network(cells):
 def test_the_law_with_noise():
     mean, covariance = gaussian_law(0.3, (0.7, 0.35))
     final = moved_with_noise(LINEAR, gaussian(MEAN, STD, grid(32)), 0.3, 0.7, np.array([1.0, 0.5])).final
-    assert l1(final, gaussian(mean, covariance, grid(32))) < 5e-3
+    error = l1(final, gaussian(mean, covariance, grid(32)))
+    assert error < 5e-3, error
 
 
 @pytest.mark.slow

@@ -1,4 +1,5 @@
-"""The transpose of a step in two dimensions, against JAX's own derivative of the same scheme."""
+"""The transpose of whole solves in two dimensions, against JAX's own derivative of the same scheme. Single stages:
+test_stages.py."""
 
 import functools
 
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 
 import kinetic_nde as kn
+
+pytestmark = pytest.mark.slow
 
 SHAPE = (7, 9)
 DATA = {
@@ -81,7 +84,6 @@ def test_it_is_what_forward_mode_computes(t1):
             compare(slopes(False, 3), seed, values, t1)
 
 
-@pytest.mark.slow
 def test_a_batch_in_single_precision():
     """Against one problem at a time in double precision, where no cell is empty; never NaN where some are."""
     slope = slopes(False, 3)[0]

@@ -60,14 +60,13 @@ def final(name, adjoint, method, p, averages, weights, t1, which):
     return jnp.sum(weights * solution.final.values) + solution.stats["mass_lost"]
 
 
-WRITTEN = kn.CheckpointAdjoint(checkpoints=3)
-
-
 @functools.cache
-def slopes(name, method=None, adjoint=WRITTEN):
+def slopes(name, steps=None, positivity=True, checkpoints=3):
     """Its gradients by the transpose and in forward mode."""
-    parts = functools.partial(final, name, adjoint, method), functools.partial(final, name, kn.ForwardMode(), method)
-    return jax.jit(jax.grad(parts[0], argnums=(0, 1))), jax.jit(jax.jacfwd(parts[1], argnums=(0, 1)))
+    method = kn.FiniteVolume(positivity=positivity, steps=steps)
+    written = functools.partial(final, name, kn.CheckpointAdjoint(checkpoints), method)
+    expected = functools.partial(final, name, kn.ForwardMode(), method)
+    return jax.jit(jax.grad(written, argnums=(0, 1))), jax.jit(jax.jacfwd(expected, argnums=(0, 1)))
 
 
 def inputs(seed, values, t1=0.4, number=TANH, dtype=np.float64):
@@ -85,8 +84,8 @@ def compare(both, given, tolerance=1e-12):
         np.testing.assert_allclose(one, other, rtol=0, atol=tolerance * max(np.max(np.abs(other)), 0.1))
 
 
-# At Courant numbers above 1/2, which five steps have, cells are emptied through both faces: what they share counts.
-FEW = kn.FiniteVolume(steps=5)
+# Few: at Courant numbers above 1/2 cells are emptied through both faces, and what they share between them counts.
+FEW = 5
 
 
 @pytest.mark.parametrize("t1", [0.1, 1.5], ids=["short steps", "long steps"])
@@ -101,11 +100,11 @@ def test_it_is_what_forward_mode_computes_with_fixed_steps(number, t1):
     "name", ["noise in time", *(pytest.param(name, marks=pytest.mark.slow) for name in list(LAWS)[:4])]
 )
 def test_it_is_what_forward_mode_computes(name):
-    method = kn.FiniteVolume(steps=4) if name == "noise in time" else None
+    steps, t1 = (4, 0.1) if name == "noise in time" else (None, 0.4)
     for number in range(len(ACTIVATIONS)) if name == "any activation" else [TANH]:
         for values in DATA.values():
             for seed in range(6):
-                compare(slopes(name, method), inputs(seed, values, 0.1 if method else 0.4, number))
+                compare(slopes(name, steps), inputs(seed, values, t1, number))
 
 
 @pytest.mark.slow
@@ -118,7 +117,7 @@ def test_in_single_precision(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("positivity", [True, False], ids=["clipped at every step", "not clipped"])
 def test_long_steps_with_the_default_number_of_checkpoints(positivity):
-    both = slopes("any activation", kn.FiniteVolume(positivity=positivity, steps=3), kn.CheckpointAdjoint())
+    both = slopes("any activation", 3, positivity, None)
     for values in DATA.values():
         for seed in range(6):
             compare(both, inputs(seed, values, 1.5))
@@ -128,7 +127,7 @@ def test_where_the_wind_turns_at_a_face_with_noise():
     """With w = -0.375, b = 0.3 it does at x = 0.8, the face of a cell but for rounding, at the second step."""
     for values in DATA.values():
         _, *others = inputs(0, values, 0.5)
-        compare(slopes("noise in time", kn.FiniteVolume(steps=4)), (np.array([-1.0, 1.5, 0.3]), *others))
+        compare(slopes("noise in time", 4), (np.array([-1.0, 1.5, 0.3]), *others))
 
 
 @pytest.mark.slow
