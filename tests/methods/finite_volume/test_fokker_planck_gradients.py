@@ -10,6 +10,9 @@ import kinetic_nde as kn
 from tests.closed_forms import order
 
 
+pytestmark = pytest.mark.slow
+
+
 def solved(field, nu, walls, start, t1, adjoint, diffusion=None, method=None):
     equation = kn.FokkerPlanck(field, nu, diffusion or kn.ConstantDiffusion(), walls)
     return kn.solve(equation, start, t1=t1, adjoint=adjoint, method=method)
@@ -40,7 +43,6 @@ def problem(cells, method=None):
 POINT = jnp.array([-1.0, 0.37, 0.8, 0.9])
 
 
-@pytest.mark.slow
 def test_the_derivatives_agree():
     """Autodiff with the adjoint equation to third order, with forward mode to round-off, with differences to their error."""
     cells, errors = (60, 120, 240), []
@@ -80,7 +82,6 @@ def test_the_adjoint_equation_against_the_closed_form():
     np.testing.assert_allclose(found, jax.jacfwd(moments)(point), atol=2e-5)
 
 
-@pytest.mark.slow
 def test_single_precision_and_batches():
     def energy(p):
         start = kn.Density.gaussian(jnp.asarray(0.5, p.dtype), jnp.asarray(0.4, p.dtype), grid(p.dtype))

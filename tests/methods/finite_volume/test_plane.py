@@ -91,7 +91,7 @@ def test_the_law_with_noise():
     mean, covariance = gaussian_law(0.3, (0.7, 0.35))
     final = moved_with_noise(LINEAR, gaussian(MEAN, STD, grid(32)), 0.3, 0.7, np.array([1.0, 0.5])).final
     error = l1(final, gaussian(mean, covariance, grid(32)))
-    assert error < 5e-3, error
+    assert error < 6e-3, error
 
 
 @pytest.mark.slow

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 import kinetic_nde as kn
-from kinetic_nde.adjoints.loop import TimeLoop, run, run_checkpointed
+from kinetic_nde.adjoints import loop
 
 GRID = kn.Grid(-4.0, 4.0, 60)
 START = kn.Density.gaussian(0.3, 0.7, GRID)
+VALUES = np.asarray(START.values)
 TARGET = kn.Density.gaussian(-0.2, 0.5, GRID).values
 
 
@@ -30,7 +31,9 @@ NETS = {
     "layers": lambda p: kn.SimResNet(kn.PiecewiseConstant([0.0, 0.3, 0.55], p[:3]), p[3], kn.Sigmoid()),
     "interpolated": lambda p: kn.SimResNet(kn.Interpolated([0.0, 0.6, 1.0], p[:3]), p[3], kn.GrowingCosine()),
 }
+NETS["tanh in time"] = lambda p: kn.SimResNet(kn.Interpolated([0.0, 0.6, 1.0], p[:3]), p[3], kn.Tanh())
 POINTS = {
+    "tanh in time": [-1.0, 1.5, 0.7, 0.3],
     "constant": [-1.0, 0.3],
     "identity": [0.6, 0.3],
     "layers": [-1.0, 2.0, 0.7, 0.3],
@@ -40,18 +43,29 @@ POINTS = {
 
 @functools.cache
 def reverse(kind, walls=None):
-    """Value and gradient, compiled once for all tests."""
-    return jax.jit(jax.value_and_grad(lambda p: mismatch(NETS[kind](p), kn.CheckpointAdjoint(), walls=walls)))
+    """Value and gradient for the parameters and the averages at the start, compiled once for all tests."""
+
+    def loss(p, values):
+        return mismatch(NETS[kind](p), kn.CheckpointAdjoint(), kn.Density(GRID, values), walls)
+
+    return jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))
 
 
-@pytest.mark.parametrize("walls", [None, (-4.0, 4.0)], ids=["open", "walled"])
-@pytest.mark.parametrize("kind", NETS)
+# One case for the fast lane: weights that depend on time. For other fields see tests/methods/finite_volume.
+SLOW = [
+    pytest.param(kind, walls, marks=pytest.mark.slow)
+    for kind in ("constant", "identity", "layers", "interpolated")
+    for walls in (None, (-4.0, 4.0))
+]
+
+
+@pytest.mark.parametrize(("kind", "walls"), [("tanh in time", None), *SLOW])
 def test_reverse_forward_and_differences_agree(kind, walls):
     point = np.array(POINTS[kind])
     loss = lambda p: mismatch(NETS[kind](p), kn.ForwardMode(), walls=walls)
     # The value comes with the tangents: one program for them and for the differences.
     forward = jax.jit(jax.jacfwd(lambda p: (loss(p),) * 2, has_aux=True))
-    slope = reverse(kind, walls)(point)[1]
+    slope = reverse(kind, walls)(point, VALUES)[1][0]
     np.testing.assert_allclose(slope, forward(point)[0], rtol=1e-10, atol=1e-14)
     h = 1e-5
     central = [(forward(point + h * e)[1] - forward(point - h * e)[1]) / (2 * h) for e in np.eye(point.size)]
@@ -59,102 +73,26 @@ def test_reverse_forward_and_differences_agree(kind, walls):
 
 
 def test_the_remainder_of_taylor_is_of_second_order():
-    point, direction = np.array([-1.0, 0.3]), np.array([0.8, 0.6])
-    value, slope = map(np.asarray, reverse("constant")(point))
+    loss = lambda p: reverse("tanh in time")(p, VALUES)
+    # The same weight at all times, and a bias.
+    point, direction = np.array([-1.0, -1.0, -1.0, 0.3]), np.array([0.8, 0.8, 0.8, 0.6])
+    value, (slope, _) = jax.tree.map(np.asarray, loss(point))
     sizes = np.array([2e-2, 1e-2, 5e-3, 2.5e-3])
-    remainders = [abs(reverse("constant")(point + h * direction)[0] - value - h * slope @ direction) for h in sizes]
+    remainders = [abs(loss(point + h * direction)[0] - value - h * slope @ direction) for h in sizes]
     assert abs(np.polyfit(np.log(sizes), np.log(remainders), 1)[0] - 2) < 0.05
 
 
 def test_the_gradient_with_respect_to_the_initial_averages():
-    net, start = NETS["constant"]([-1.0, 0.3]), np.asarray(START.values)
-
-    @jax.jit
-    @jax.value_and_grad
-    def loss(values):
-        return mismatch(net, kn.CheckpointAdjoint(), start=kn.Density(GRID, values))
-
+    loss = lambda values: reverse("tanh in time")(np.array([-1.0, -1.0, -1.0, 0.3]), values)
     # A direction without mass: the unit of the reconstruction is a constant for differentiation.
-    direction = np.sin(GRID.centers) * start
-    direction = direction - start * np.sum(direction) / np.sum(start)
+    direction = np.sin(np.linspace(-4.0 + 1 / 15, 4.0 - 1 / 15, 60)) * VALUES
+    direction = direction - VALUES * np.sum(direction) / np.sum(VALUES)
     h = 1e-4
-    central = (loss(start + h * direction)[0] - loss(start - h * direction)[0]) / (2 * h)
-    np.testing.assert_allclose(np.vdot(loss(start)[1], direction), central, rtol=1e-6)
+    central = (loss(VALUES + h * direction)[0] - loss(VALUES - h * direction)[0]) / (2 * h)
+    np.testing.assert_allclose(np.vdot(loss(VALUES)[1][1], direction), central, rtol=1e-6)
 
 
-MOST_ROUNDS = 2200
-POINT = (jnp.array(1.3), jnp.array(0.2), jnp.array([0.4, -0.9, 1.1]))
-
-
-def sines(args, k, clock, x):
-    """x <- sin(a x) + b / (k + 1)."""
-    a, b, _ = args
-    return clock + 1, jnp.sin(a * x) + b / (1 + k.astype(x.dtype))
-
-
-@jax.jit
-def unrolled(rounds):
-    """Autodiff of the same loop with all states stored."""
-
-    def last(a, b, x):
-        def body(x, k):
-            return jnp.where(k < rounds, sines((a, b, 0), k, 0, x)[1], x), None
-
-        return jax.lax.scan(body, x, jnp.arange(MOST_ROUNDS))[0].sum()
-
-    return jax.value_and_grad(last, argnums=(0, 1, 2))(*POINT)
-
-
-@pytest.mark.parametrize("checkpoints", [2, 3, 5, 40, 64])
-def test_the_loop_is_differentiated_exactly_however_few_checkpoints(checkpoints):
-    loop = TimeLoop(sines, lambda args, k, clock: clock < args[2])
-
-    @jax.jit
-    def checkpointed(rounds):
-        def last(a, b, x):
-            return run_checkpointed(loop, checkpoints, jnp.zeros((), int), x, (a, b, rounds))[1].sum()
-
-        return jax.value_and_grad(last, argnums=(0, 1, 2))(*POINT)
-
-    for rounds in (0, 1, 2, 7, 8, 9, 31, 32, 33, 40, 41, 63, 64, 65, 200, MOST_ROUNDS):
-        value, slope = checkpointed(rounds)
-        exact, expected = unrolled(rounds)
-        np.testing.assert_allclose(value, exact, rtol=1e-14)
-        np.testing.assert_allclose(np.hstack(slope), np.hstack(expected), rtol=1e-12, atol=1e-15)
-
-
-@pytest.mark.parametrize(("checkpoints", "most"), [(2, 4.0), (8, 4.0), (64, 3.0), (2000, 2.0)])
-def test_no_step_is_computed_more_often_than_promised(checkpoints, most):
-    """Forward, again from stored states, and once where it is reversed."""
-    count, rounds = [0], 2000
-
-    def step(args, k, clock, x):
-        jax.debug.callback(lambda: count.__setitem__(0, count[0] + 1))
-        return sines(args, k, clock, x)
-
-    loop = TimeLoop(step, lambda args, k, clock: clock < args[2])
-    last = lambda a: run_checkpointed(loop, checkpoints, jnp.zeros((), int), POINT[2], (a, POINT[1], rounds))[1].sum()
-    jax.block_until_ready(jax.jit(jax.grad(last))(POINT[0]))
-    jax.effects_barrier()
-    assert (most - 1) * rounds < count[0] <= most * rounds
-
-
-def test_members_of_a_batch_with_different_numbers_of_rounds():
-    def step(args, k, clock, x):
-        going = clock < args[1]
-        return clock + going.astype(int), jnp.where(going, jnp.sin(args[0] * x), x)
-
-    loop = TimeLoop(step, lambda args, k, clock: clock < args[1])
-
-    def last(a, rounds):
-        return run_checkpointed(loop, 4, jnp.zeros((), int), jnp.array(0.7), (a, rounds))[1]
-
-    a, rounds = jnp.array([1.3, 0.8, 2.0]), jnp.array([3, 50, 17])
-    batch, one = jax.jit(jax.vmap(jax.grad(last)))(a, rounds), jax.jit(jax.grad(last))
-    np.testing.assert_allclose(batch, [one(*pair) for pair in zip(a, rounds, strict=True)], rtol=1e-13)
-    assert run(loop, jnp.zeros((), int), jnp.array(0.7), (a[0], rounds[0]))[0] == 3
-
-
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_steps():
     def bytes_for(steps):
         gradient = jax.jit(jax.grad(lambda p: mismatch(NETS["constant"](p), kn.CheckpointAdjoint(), steps=steps)))
@@ -176,7 +114,7 @@ AWKWARD = {
 }
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("density", AWKWARD)
 def test_gradients_are_finite_on_awkward_densities(density, dtype):
     grid = kn.Grid(dtype(-4), dtype(4), 60)
@@ -199,11 +137,25 @@ def _slope(start, w, b):
 def test_at_a_face_where_the_wind_turns_the_gradient_is_not_halved():
     """b = 0 puts the turning point exactly on a face."""
     h = 1e-6
-    (before, _), (value, slope), (after, _) = (reverse("constant")(np.array([-1.0, b])) for b in (-h, 0.0, h))
+    at = lambda b: reverse("tanh in time")(np.array([-1.0, -1.0, -1.0, b]), VALUES)
+    (before, _), (value, (slope, _)), (after, _) = (at(b) for b in (-h, 0.0, h))
     left, right = (value - before) / h, (after - value) / h
     # The discrete loss has a kink there: its slope from one side is as good as that from the other.
-    assert min(left, right) - 1e-5 < slope[1] < max(left, right) + 1e-5
+    assert min(left, right) - 1e-5 < slope[3] < max(left, right) + 1e-5
     np.testing.assert_allclose(left, right, rtol=0.02)
+
+
+@pytest.mark.parametrize("dimension", [1, 2])
+def test_a_solve_is_reversed_by_its_transpose(monkeypatch, dimension):
+    """And not by autodiff, with which a gradient takes many times as long."""
+    monkeypatch.setattr(loop, "autodiff", None)
+    if dimension == 1:
+        start, of = START, lambda p: kn.SimResNet(p[0], p[1], kn.Tanh())
+    else:
+        start = kn.Density(kn.Grid((-2.0, -1.0), (2.0, 1.0), (7, 9)), np.ones((7, 9)))
+        of = lambda p: kn.SimResNet(p[:4].reshape(2, 2), p[4:], kn.Tanh())
+    mass = lambda p: kn.solve(kn.MeanField(of(p)), start, t1=0.1).final.mass
+    assert jax.eval_shape(jax.grad(mass), jnp.ones(6)).shape == (6,)
 
 
 def test_bad_input():
@@ -212,4 +164,4 @@ def test_bad_input():
     with pytest.raises(TypeError):
         kn.solve(kn.MeanField(NETS["constant"]([1.0, 0.0])), START, t1=1.0, adjoint="checkpoint")
     with pytest.raises(ValueError, match="Reverse-mode"):
-        jax.grad(lambda p: mismatch(NETS["constant"](p), kn.ForwardMode()))(jnp.array([-1.0, 0.3]))
+        jax.eval_shape(jax.grad(lambda p: mismatch(NETS["constant"](p), kn.ForwardMode())), jnp.array([-1.0, 0.3]))
