@@ -42,7 +42,7 @@ POINTS = {
 
 
 @functools.cache
-def reverse(kind, walls=None):
+def reverse(kind, walls):
     """Value and gradient for the parameters and the averages at the start, compiled once for all tests."""
 
     def loss(p, values):
@@ -73,7 +73,7 @@ def test_reverse_forward_and_differences_agree(kind, walls):
 
 
 def test_the_remainder_of_taylor_is_of_second_order():
-    loss = lambda p: reverse("tanh in time")(p, VALUES)
+    loss = lambda p: reverse("tanh in time", None)(p, VALUES)
     # The same weight at all times, and a bias.
     point, direction = np.array([-1.0, -1.0, -1.0, 0.3]), np.array([0.8, 0.8, 0.8, 0.6])
     value, (slope, _) = jax.tree.map(np.asarray, loss(point))
@@ -83,7 +83,7 @@ def test_the_remainder_of_taylor_is_of_second_order():
 
 
 def test_the_gradient_with_respect_to_the_initial_averages():
-    loss = lambda values: reverse("tanh in time")(np.array([-1.0, -1.0, -1.0, 0.3]), values)
+    loss = lambda values: reverse("tanh in time", None)(np.array([-1.0, -1.0, -1.0, 0.3]), values)
     # A direction without mass: the unit of the reconstruction is a constant for differentiation.
     direction = np.sin(np.linspace(-4.0 + 1 / 15, 4.0 - 1 / 15, 60)) * VALUES
     direction = direction - VALUES * np.sum(direction) / np.sum(VALUES)
@@ -137,7 +137,7 @@ def _slope(start, w, b):
 def test_at_a_face_where_the_wind_turns_the_gradient_is_not_halved():
     """b = 0 puts the turning point exactly on a face."""
     h = 1e-6
-    at = lambda b: reverse("tanh in time")(np.array([-1.0, -1.0, -1.0, b]), VALUES)
+    at = lambda b: reverse("tanh in time", None)(np.array([-1.0, -1.0, -1.0, b]), VALUES)
     (before, _), (value, (slope, _)), (after, _) = (at(b) for b in (-h, 0.0, h))
     left, right = (value - before) / h, (after - value) / h
     # The discrete loss has a kink there: its slope from one side is as good as that from the other.
@@ -145,7 +145,7 @@ def test_at_a_face_where_the_wind_turns_the_gradient_is_not_halved():
     np.testing.assert_allclose(left, right, rtol=0.02)
 
 
-@pytest.mark.parametrize("dimension", [1, 2])
+@pytest.mark.parametrize("dimension", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_solve_is_reversed_by_its_transpose(monkeypatch, dimension):
     """And not by autodiff, with which a gradient takes many times as long."""
     monkeypatch.setattr(loop, "autodiff", None)

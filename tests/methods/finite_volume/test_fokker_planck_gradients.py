@@ -9,7 +9,6 @@ import pytest
 import kinetic_nde as kn
 from tests.closed_forms import order
 
-
 pytestmark = pytest.mark.slow
 
 
