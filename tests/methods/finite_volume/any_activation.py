@@ -2,7 +2,6 @@
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 import kinetic_nde as kn
@@ -12,7 +11,7 @@ IDENTITY, RELU, SIGMOID, TANH, COSINE, GAMMA = range(6)
 
 
 class AnyActivation(eqx.Module):
-    """sigma(w x + b), in two dimensions with a matrix w."""
+    """sigma(w x + b)."""
 
     which: ArrayLike
     w: ArrayLike
@@ -20,5 +19,4 @@ class AnyActivation(eqx.Module):
     autonomous: bool = eqx.field(static=True, default=True)
 
     def __call__(self, t, x):
-        w = jnp.asarray(self.w)
-        return jax.lax.switch(self.which, ACTIVATIONS, (w @ x if w.ndim else w * x) + self.b)
+        return jax.lax.switch(self.which, ACTIVATIONS, self.w * x + self.b)

@@ -8,7 +8,6 @@ from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
 import kinetic_nde as kn
-from tests.methods.finite_volume.any_activation import AnyActivation
 
 # Off the diagonal of one sign: for a rotation the errors of midpoints along x and along y would cancel.
 W, B = np.array([[-0.5, 1.4], [1.0, 0.3]]), np.array([0.2, -0.1])
@@ -25,6 +24,27 @@ def gaussian_law(t, nu=(0.0, 0.0)):
     spread = lambda _, s: (W @ s.reshape(2, 2) + s.reshape(2, 2) @ W.T + np.diag(np.square(nu))).reshape(-1)
     covariance = solve_ivp(spread, (0, t), np.diag(STD**2).reshape(-1), rtol=1e-11, atol=1e-13).y[:, -1].reshape(2, 2)
     return (affine @ np.append(MEAN, 1.0))[:2], covariance
+
+
+class Layer(eqx.Module):
+    """tanh(w x + b), or w x + b itself if it is not bent: one program for both."""
+
+    bent: np.ndarray
+    w: np.ndarray
+    b: np.ndarray
+    autonomous: bool = eqx.field(static=True, default=True)
+
+    def __call__(self, t, x):
+        z = jnp.asarray(self.w) @ x + self.b
+        return jnp.where(self.bent, jnp.tanh(z), z)
+
+
+def linear(w, b):
+    return Layer(np.array(False), np.array(w), np.array(b))
+
+
+def bent(w, b):
+    return Layer(np.array(True), np.array(w), np.array(b))
 
 
 class ByAxis(eqx.Module):
@@ -50,10 +70,6 @@ def moved_with_noise(field, density, t1, nu, strength, walls=None):
 def gaussian(mean, covariance, grid):
     """The normal law on a grid: a vector of standard deviations, or a covariance."""
     return kn.Density.gaussian(mean, covariance, grid)
-
-
-def steady(number, w, b):
-    return AnyActivation(np.array(number), np.array(w), np.array(b))
 
 
 def l1(density, exact):

@@ -11,22 +11,22 @@ from scipy.stats import norm
 import kinetic_nde as kn
 from kinetic_nde.methods.finite_volume import plane
 from tests.closed_forms import order
-from tests.methods.finite_volume.any_activation import IDENTITY, TANH
 from tests.methods.finite_volume.plane_cases import (
     MEAN,
     STD,
     B,
     W,
+    bent,
     gaussian,
     gaussian_law,
     grid,
     l1,
+    linear,
     moved,
     moved_with_noise,
-    steady,
 )
 
-LINEAR = steady(IDENTITY, W, B)
+LINEAR = linear(W, B)
 SMALL = (32, 50, 80)
 # Each shape is a program: those of the smallest grid above, and one that is longer along y.
 SQUARE, SHAPE = (32, 32), (24, 32)
@@ -71,7 +71,7 @@ def test_a_product_of_averages_along_an_edge_would_be_of_second_order(monkeypatc
 def test_third_order_for_a_diagonal_tanh_network(cells):
     """Against the product of the closed forms along each axis, sinh z_t = e^(wt) sinh z, averaged at Gauss points."""
     weights, biases, t1 = np.array([1.0, -0.8]), np.array([0.3, -0.2]), 0.5
-    field = steady(TANH, np.diag(weights), biases)
+    field = bent(np.diag(weights), biases)
 
     def density(x):
         z = weights * x + biases
@@ -107,7 +107,7 @@ def test_noise_along_each_axis():
 
 def test_heat_between_walls():
     """A mode cos(pi x) cos(2 pi y) that decays at the rate (pi^2 + 4 pi^2 / 4) nu^2 / 2, with D smaller along y."""
-    still, walls = steady(IDENTITY, np.zeros((2, 2)), np.zeros(2)), ((0.0, 1.0), (0.0, 1.0))
+    still, walls = linear(np.zeros((2, 2)), np.zeros(2)), ((0.0, 1.0), (0.0, 1.0))
     box, t1 = kn.Grid((0.0, 0.0), (1.0, 1.0), (32, 40)), 0.2
     decay = np.exp(-0.125 * (np.pi**2 + 0.25 * 4 * np.pi**2) * t1)
 
@@ -126,7 +126,7 @@ def test_mass_and_positivity_on_rough_data_between_walls(seed):
     random = np.random.default_rng(seed)
     values = random.uniform(size=SHAPE) ** 8 * (random.uniform(size=SHAPE) < 0.5)
     start = kn.Density(kn.Grid((-1.0, 0.0), (1.0, 3.0), SHAPE), values)
-    field = steady(TANH, random.normal(size=(2, 2)) * 2, random.normal(size=2))
+    field = bent(random.normal(size=(2, 2)) * 2, random.normal(size=2))
     solution = moved(field, start, 1.0, ((-1.0, 1.0), (0.0, 3.0)))
     assert solution.stats["mass_drift"] < 1e-12 and solution.stats["mass_lost"] == 0
     assert solution.stats["smallest_average"] >= -1e-16 * np.max(values)
@@ -134,7 +134,7 @@ def test_mass_and_positivity_on_rough_data_between_walls(seed):
 
 @pytest.mark.parametrize("signs", [(1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0)])
 def test_what_is_pushed_into_a_corner_stays_there(signs):
-    field, ends = steady(TANH, np.eye(2), 3.0 * np.array(signs)), ((-2.0, -2.0), (2.0, 2.0))
+    field, ends = bent(np.eye(2), 3.0 * np.array(signs)), ((-2.0, -2.0), (2.0, 2.0))
     start = gaussian(np.zeros(2), np.full(2, 0.3), kn.Grid(*ends, SHAPE))
     final = moved(field, start, 8.0, tuple(zip(*ends, strict=True))).final
     corner = tuple(-1 if sign > 0 else 0 for sign in signs)
@@ -145,7 +145,7 @@ def test_what_is_pushed_into_a_corner_stays_there(signs):
 @pytest.mark.parametrize("signs", [(1.0, 1.0), (-1.0, -1.0)], ids=["upper ends", "lower ends"])
 def test_open_ends_lose_what_the_closed_form_says(cells, signs):
     """Translation by (1, 1/2): what is beyond the upper end of either axis has left; and the mirror image of that."""
-    field = steady(IDENTITY, np.zeros((2, 2)), np.array([1.0, 0.5]) * signs)
+    field = linear(np.zeros((2, 2)), np.array([1.0, 0.5]) * signs)
     ends = ((-3.0, -3.0), (1.5, 3.0)) if signs[0] > 0 else ((-1.5, -3.0), (3.0, 3.0))
     start = gaussian(np.zeros(2), np.full(2, 0.5), kn.Grid(*ends, cells))
     solution = moved(field, start, 1.0)
@@ -161,7 +161,7 @@ def test_exchange_of_axes_and_mirror_images():
     bias = np.array([0.217, -0.113])
 
     def final(w, b, start):
-        return np.asarray(moved(steady(IDENTITY, w, b), start, 0.3).final.values)
+        return np.asarray(moved(linear(w, b), start, 0.3).final.values)
 
     start = gaussian(MEAN, STD, kn.Grid((-4.0, -3.0), (4.0, 3.0), SQUARE))
     values = np.asarray(start.values)
@@ -178,7 +178,7 @@ def test_exchange_of_axes_and_mirror_images():
 def test_the_limits_of_both_axes_and_of_noise_add(nu):
     """1 / dt = (|v_x| / dx + |v_y| / dy + D_x / dx^2 + D_y / dy^2) / 0.45, D = nu^2 K^2 / 2."""
     box, uniform = kn.Grid((0.0, 0.0), (1.0, 2.0), SQUARE), np.full(SQUARE, 0.5)
-    field, start = steady(IDENTITY, np.zeros((2, 2)), [1.0, -2.0]), kn.Density(box, uniform)
+    field, start = linear(np.zeros((2, 2)), [1.0, -2.0]), kn.Density(box, uniform)
     nx, ny = SQUARE[0], SQUARE[1] / 2
     rate = nx + 2 * ny + (0.0 if nu is None else 0.005 * nx**2 + 0.25 * 0.005 * ny**2)
     solution = moved(field, start, 0.9) if nu is None else moved_with_noise(field, start, 0.9, nu, np.array([1.0, 0.5]))
