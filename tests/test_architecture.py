@@ -171,7 +171,7 @@ def test_public_names_have_docstrings():
     missing = [
         name
         for name, value in public_objects().items()
-        if not (value.__doc__ or "").strip() or value.__doc__.startswith(f"{getattr(value, '__name__', name)}(")
+        if not (text := (value.__doc__ or "").strip()) or text.startswith(f"{getattr(value, '__name__', name)}(")
     ]
     assert not missing, "no docstring: " + ", ".join(missing)
 

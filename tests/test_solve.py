@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import warnings
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -106,7 +107,7 @@ def test_a_new_number_never_retraces():
             return self.net(t, x)
 
     def run(w, b, t1, bounds, cfl, wall):
-        grid = kn.Grid(*bounds, 60)
+        grid = kn.Grid(bounds[0], bounds[1], 60)
         equation = kn.MeanField(Counting(kn.SimResNet(w, b, kn.Tanh())), walls=(None, wall))
         kn.solve(equation, kn.Density.gaussian(0.0, 0.5, grid), t1=t1, method=kn.FiniteVolume(cfl=cfl))
         return len(counted)
@@ -129,7 +130,7 @@ def test_an_optimiser_step_never_retraces():
         # Adam itself mixes integers and floats.
         with jax.numpy_dtype_promotion("standard"):
             updates, state = optimiser.update(slope, state)
-        return optax.apply_updates(net, updates), state, value
+        return eqx.apply_updates(net, updates), state, value
 
     optimiser = optax.adam(0.1)
     net, state = NET, optimiser.init(NET)
@@ -159,7 +160,7 @@ class Pendulum(eqx.Module):
         return -self.strength * jnp.sin(x)
 
 
-def energy_of_pendulum(strength, adjoint=kn.CheckpointAdjoint()):
+def energy_of_pendulum(strength, adjoint: Any = kn.CheckpointAdjoint()):
     method = kn.FiniteVolume(steps=30)
     return kn.solve(kn.MeanField(Pendulum(strength)), START, t1=1.0, method=method, adjoint=adjoint).final.energy
 

@@ -56,9 +56,10 @@ def test_what_does_not_go_together():
         kn.solve(EQUATION, START, t1=1.0, method=kn.Particles())
     with pytest.raises(TypeError, match=r"possible: kn\.Particles or kn\.Layers"):
         kn.solve(EQUATION, kn.Ensemble([1.0]), t1=1.0, method=kn.FiniteVolume())
-    for bad in ((NET, START), (EQUATION, START.values)):
-        with pytest.raises(TypeError):
-            kn.solve(*bad, t1=1.0)
+    with pytest.raises(TypeError):
+        kn.solve(NET, START, t1=1.0)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError):
+        kn.solve(EQUATION, START.values, t1=1.0)  # pyright: ignore[reportArgumentType]
     with pytest.raises(TypeError):
         kn.MeanField(1.0)
     with pytest.raises(ValueError, match="dimension 2 and the grid 1"):

@@ -15,9 +15,10 @@ def test_the_backward_equation_is_exact_on_cubics_without_slope_at_the_walls():
 
     @jax.jit
     def change(averages):
-        law = kn.FokkerPlanck(kn.SimResNet(0.0, 0.0, kn.Identity()), np.sqrt(2.0), walls=(0.0, 8.0))
+        law = kn.FokkerPlanck(kn.SimResNet(0.0, 0.0, kn.Identity()), nu=np.sqrt(2.0), walls=(0.0, 8.0))
         nothing, always = jnp.zeros(()), jnp.ones((), bool)
         spreading = spread(law, kn.Grid(0.0, 8.0, 8))
+        assert spreading is not None
         return spread_change(law, always, averages, spreading, (nothing, nothing), jnp.asarray(1.0))
 
     expected = np.diff(polynomial.deriv()(faces))

@@ -21,6 +21,7 @@ def fluxes_between_walls(averages):
     """Diffusion alone on 8 cells of length 1 with D = 1."""
     law = kn.FokkerPlanck(STILL, np.sqrt(2.0), walls=(0.0, 8.0))
     spread = diffusion(law, kn.Grid(0.0, 8.0, 8))
+    assert spread is not None
     return diffused(spread, with_ghosts(extend(averages)), jnp.asarray(1.0))[1:-1]
 
 
@@ -54,18 +55,19 @@ def test_fluxes_in_two_dimensions_are_exact_where_diffusion_and_density_are_poly
     law = kn.FokkerPlanck(kn.SimResNet(np.zeros((2, 2)), 0.0, kn.Identity()), np.sqrt(2.0), Uneven())
     # With two cells more on all sides.
     faces = [width * np.arange(-2, count + 3) for width, count in zip(widths, cells, strict=True)]
-    whole = polynomial.polygrid2d(*faces, polynomial.polyint(polynomial.polyint(DENSITY, axis=0), axis=1))
+    whole = polynomial.polygrid2d(faces[0], faces[1], polynomial.polyint(polynomial.polyint(DENSITY, axis=0), axis=1))
     framed = np.diff(np.diff(whole, axis=0), axis=1) / np.prod(widths)
 
     @jax.jit
     def fluxes(framed):
         spread = plane_diffusion(law, grid)
+        assert spread is not None
         return [spread_through(spread.axes[axis], framed, axis, jnp.asarray(dt)) for axis in (0, 1)]
 
     for axis, (found, along) in enumerate(zip(fluxes(framed), (ALONG_X, ALONG_Y), strict=True)):
         product = convolve2d(along, DENSITY)
         slope = polynomial.polyint(polynomial.polyder(product, axis=axis), axis=1 - axis)
         inner = [each[2:-2] for each in faces]
-        of_edges = np.diff(polynomial.polygrid2d(*inner, slope), axis=1 - axis) / widths[1 - axis]
+        of_edges = np.diff(polynomial.polygrid2d(inner[0], inner[1], slope), axis=1 - axis) / widths[1 - axis]
         expected = np.moveaxis(-dt * of_edges / widths[axis], axis, 0)[1:-1]
         np.testing.assert_allclose(np.moveaxis(np.asarray(found), axis, 0)[1:-1], expected, rtol=1e-11, atol=1e-12)

@@ -84,7 +84,7 @@ def test_the_adjoint_equation_against_the_closed_form():
 def test_single_precision_and_batches():
     def energy(p):
         start = kn.Density.gaussian(jnp.asarray(0.5, p.dtype), jnp.asarray(0.4, p.dtype), grid(p.dtype))
-        equation = kn.FokkerPlanck(kn.SimResNet(p[0], p[1], kn.Tanh()), p[2])
+        equation = kn.FokkerPlanck(kn.SimResNet(p[0], p[1], kn.Tanh()), nu=p[2])
         return kn.solve(equation, start, t1=jnp.asarray(1.0, p.dtype)).final.energy
 
     grid = lambda dtype: kn.Grid(jnp.asarray(-5.0, dtype), jnp.asarray(5.0, dtype), 80)

@@ -28,9 +28,11 @@ def moved(field, density, t1, method):
 
 def run(field, cells, ends=(-8.0, 8.0), mean=0.0, std=1.0, t1=1.0, method=None):
     """A solve from a normal distribution; one program for all numbers."""
-    faces = np.linspace(*ends, cells + 1)
+    faces = np.linspace(ends[0], ends[1], cells + 1)
     values = np.diff(norm.cdf(faces, mean, std)) / np.diff(faces)
-    return moved(field, kn.Density(kn.Grid(*ends, cells), values), np.float64(t1), method or kn.FiniteVolume())
+    return moved(
+        field, kn.Density(kn.Grid(ends[0], ends[1], cells), values), np.float64(t1), method or kn.FiniteVolume()
+    )
 
 
 class Wave(eqx.Module):

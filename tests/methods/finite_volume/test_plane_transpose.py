@@ -2,6 +2,7 @@
 test_stages.py."""
 
 import functools
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -55,7 +56,7 @@ def slopes(noisy, steps):
     """Its gradient by the transpose, and its derivative along a direction by forward mode."""
 
     def along(p, averages, weights, t1, direction):
-        value = lambda *both: loss(kn.ForwardMode(), noisy, steps, *both, weights, t1)
+        value = lambda p, averages: loss(kn.ForwardMode(), noisy, steps, p, averages, weights, t1)
         return jax.jvp(value, (p, averages), direction)[1]
 
     written = functools.partial(loss, kn.CheckpointAdjoint(checkpoints=3), noisy, steps)
@@ -87,7 +88,8 @@ def test_it_is_what_forward_mode_computes(t1):
 def test_a_batch_in_single_precision():
     """Against one problem at a time in double precision, where no cell is empty; never NaN where some are."""
     slope = slopes(False, 3)[0]
-    batch = jax.jit(jax.vmap(slope.__wrapped__, (0, None, None, None)))
+    one: Any = slope
+    batch = jax.jit(jax.vmap(one.__wrapped__, (0, None, None, None)))
     for name, values in DATA.items():
         rng = np.random.default_rng(5)
         averages, weights = values(rng) + (name == "rough"), rng.normal(size=SHAPE)

@@ -16,6 +16,7 @@ from kinetic_nde.methods.finite_volume.plane import plane_wind
 from kinetic_nde.methods.finite_volume.plane_diffusion import plane_diffusion
 from kinetic_nde.methods.finite_volume.plane_transpose import on_plane
 from kinetic_nde.methods.finite_volume.step import Span, change
+from kinetic_nde.methods.method import Times
 
 SHAPES = {1: (16,), 2: (7, 9)}
 DATA = {
@@ -49,8 +50,8 @@ def a_span(dimension, noisy, p):
     if noisy:
         spread = (diffusion if dimension == 1 else plane_diffusion)(law, grid)
     blowing = (wind if dimension == 1 else plane_wind)(law, grid, jnp.zeros(()))
-    nothing = jnp.zeros(())
-    return Span(kn.CWENO3(), not noisy, jnp.asarray(0.45), 1, law, grid, blowing, spread, nothing, nothing, None, None)
+    nothing, times = jnp.zeros(()), Times(jnp.zeros(()), jnp.ones(()), None)
+    return Span(kn.CWENO3(), not noisy, jnp.asarray(0.45), 1, law, grid, blowing, spread, nothing, nothing, times, None)
 
 
 @functools.cache

@@ -69,7 +69,7 @@ def slopes(name, steps=None, positivity=True, checkpoints=3):
     return jax.jit(jax.grad(written, argnums=(0, 1))), jax.jit(jax.jacfwd(expected, argnums=(0, 1)))
 
 
-def inputs(seed, values, t1=0.4, number=TANH, dtype=np.float64):
+def inputs(seed, values, t1=0.4, number=TANH, dtype: type = np.float64):
     """A random point, w from -4 to 4."""
     rng = np.random.default_rng(seed)
     floats = 1.5 * rng.normal(size=3), values(rng), rng.normal(size=CELLS), np.array(t1)
