@@ -96,7 +96,9 @@ def test_the_gradient_with_respect_to_the_initial_averages():
 def test_memory_does_not_grow_with_the_steps():
     def bytes_for(steps):
         gradient = jax.jit(jax.grad(lambda p: mismatch(NETS["constant"](p), kn.CheckpointAdjoint(), steps=steps)))
-        return gradient.lower(jnp.array([-1.0, 0.3])).compile().memory_analysis().temp_size_in_bytes
+        memory = gradient.lower(jnp.array([-1.0, 0.3])).compile().memory_analysis()
+        assert memory is not None
+        return memory.temp_size_in_bytes
 
     few, many = bytes_for(100), bytes_for(10_000)
     # 100 times the steps, 10 times the stored states.
@@ -162,6 +164,6 @@ def test_bad_input():
     with pytest.raises(ValueError, match="at least 2"):
         kn.CheckpointAdjoint(checkpoints=1)
     with pytest.raises(TypeError):
-        kn.solve(kn.MeanField(NETS["constant"]([1.0, 0.0])), START, t1=1.0, adjoint="checkpoint")
+        kn.solve(kn.MeanField(NETS["constant"]([1.0, 0.0])), START, t1=1.0, adjoint="checkpoint")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="Reverse-mode"):
         jax.eval_shape(jax.grad(lambda p: mismatch(NETS["constant"](p), kn.ForwardMode())), jnp.array([-1.0, 0.3]))

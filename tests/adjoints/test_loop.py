@@ -95,7 +95,9 @@ def test_memory_does_not_grow_with_the_rounds():
             return run_checkpointed(loop, checkpoints, jnp.zeros((), int), x, args)[1].sum()
 
         program = jax.jit(jax.grad(last)).lower(jnp.zeros(1000), jnp.array(0)).compile()
-        return program.memory_analysis().temp_size_in_bytes
+        memory = program.memory_analysis()
+        assert memory is not None
+        return memory.temp_size_in_bytes
 
     # The number of rounds is not known to the program. Twice 32 states are stored on the way back.
     few, many = bytes_for(10), bytes_for(100)

@@ -22,31 +22,31 @@ def test_fokker_planck():
     net, start = kn.SimResNet(-1.0, 0.3, kn.Identity()), kn.Density.gaussian(1.0, 0.5, kn.Grid(-4.0, 4.0, 50))
     for nu in (-1.0, np.inf, np.nan):
         with pytest.raises(ValueError, match="nu is the strength of the noise, finite and not negative"):
-            kn.FokkerPlanck(net, nu)
+            kn.FokkerPlanck(net, nu=nu)
     with pytest.raises(ValueError, match="nu is a number, got shape"):
-        kn.FokkerPlanck(net, jnp.ones(2))
+        kn.FokkerPlanck(net, nu=jnp.ones(2))
     with pytest.raises(TypeError, match="nu"):
-        kn.FokkerPlanck(net, "strong")
+        kn.FokkerPlanck(net, nu="strong")
     for diffusion in (2.0, kn.LinearDiffusion):
         with pytest.raises(TypeError, match=r"a diffusion is an object called as K\(x\)"):
-            kn.FokkerPlanck(net, 1.0, diffusion)
+            kn.FokkerPlanck(net, nu=1.0, diffusion=diffusion)
     with pytest.raises(ValueError, match="finite value >= 0, got -1"):
         kn.ConstantDiffusion(-1.0)
     with pytest.raises(ValueError, match="finite slope, got nan"):
         kn.LinearDiffusion(np.nan)
     with pytest.raises(ValueError, match=r"not negative on the grid, got K\(-4\) = -4"):
-        kn.solve(kn.FokkerPlanck(net, 1.0, kn.LinearDiffusion()), start, t1=1.0)
+        kn.solve(kn.FokkerPlanck(net, nu=1.0, diffusion=kn.LinearDiffusion()), start, t1=1.0)
     with pytest.raises(ValueError, match=r"finite and not negative on the grid, got K\(0\) = inf"):
-        pole = kn.FokkerPlanck(net, 1.0, lambda x: 1 / x)
+        pole = kn.FokkerPlanck(net, nu=1.0, diffusion=lambda x: 1 / x)
         kn.solve(pole, kn.Density.uniform(0.0, 1.0, kn.Grid(0.0, 1.0, 8)), t1=1.0)
     with pytest.raises(ValueError, match=r"K\(x\) is called with points of shape \(\)"):
-        kn.solve(kn.FokkerPlanck(net, 1.0, lambda x: jnp.stack([x, x])), start, t1=1.0)
+        kn.solve(kn.FokkerPlanck(net, nu=1.0, diffusion=lambda x: jnp.stack([x, x])), start, t1=1.0)
     with pytest.raises(ValueError, match="diffusion needs at least 4 cells, the grid has 3"):
-        kn.solve(kn.FokkerPlanck(net, 1.0), kn.Density.uniform(0.0, 1.0, kn.Grid(0.0, 1.0, 3)), t1=1.0)
+        kn.solve(kn.FokkerPlanck(net, nu=1.0), kn.Density.uniform(0.0, 1.0, kn.Grid(0.0, 1.0, 3)), t1=1.0)
     with pytest.raises(TypeError, match="Characteristics does not solve FokkerPlanck"):
-        kn.solve(kn.FokkerPlanck(net, 1.0), start, t1=1.0, method=kn.Characteristics())
+        kn.solve(kn.FokkerPlanck(net, nu=1.0), start, t1=1.0, method=kn.Characteristics())
     with pytest.raises(TypeError, match="noise carries mass beyond"):
-        kn.Grid.covering(kn.FokkerPlanck(net, 1.0), start, 1.0, 50)
+        kn.Grid.covering(kn.FokkerPlanck(net, nu=1.0), start, 1.0, 50)
 
 
 def test_two_dimensions():

@@ -22,11 +22,11 @@ def run(number, w, b, walls, ends, values, t1=1.0):
     """A solve on 60 cells; one program for all numbers and activations."""
     field = AnyActivation(np.array(number), np.array(w), np.array(b))
     walls = None if walls is None else tuple(None if wall is None else np.array(wall) for wall in walls)
-    return solved(field, walls, kn.Density(kn.Grid(*ends, CELLS), values), np.float64(t1))
+    return solved(field, walls, kn.Density(kn.Grid(ends[0], ends[1], CELLS), values), np.float64(t1))
 
 
 def normal(mean, std, ends, cells=CELLS):
-    faces = np.linspace(*ends, cells + 1)
+    faces = np.linspace(ends[0], ends[1], cells + 1)
     return np.diff(norm.cdf(faces, mean, std)) / np.diff(faces)
 
 
@@ -51,7 +51,7 @@ def test_no_average_is_negative_and_no_mass_is_made(heights, w, b, number, walle
 @settings(max_examples=10)
 def test_mirror_images(w, b, number):
     """x -> -x turns (w, b) into (w, -b) for odd activations: the solver must not know left from right."""
-    values = sum(normal(mean, 0.2, (-3.0, 3.0)) / 3 for mean in (-1.3, -1.0, 0.2))
+    values = np.mean([normal(mean, 0.2, (-3.0, 3.0)) for mean in (-1.3, -1.0, 0.2)], axis=0)
     one, other = (run(number, w, b, None, (-3.0, 3.0), v).final for w, b, v in ((w, b, values), (w, -b, values[::-1])))
     np.testing.assert_allclose(other.values[::-1], one.values, atol=1e-12 * np.max(one.values))
 
@@ -130,8 +130,8 @@ def test_a_sweep_of_random_networks_of_all_activations():
     keys = jax.random.split(jax.random.key(0), 3)
     fields = AnyActivation(
         jax.random.randint(keys[0], (256,), 0, len(ACTIVATIONS)),
-        jax.random.normal(keys[1], 256),
-        jax.random.normal(keys[2], 256),
+        jax.random.normal(keys[1], (256,)),
+        jax.random.normal(keys[2], (256,)),
     )
     start = kn.Density.from_samples([-1.0, -0.5, 0.1, 1.2], kn.Grid(-3.0, 3.0, 100), bandwidth=0.1)
 

@@ -19,7 +19,7 @@ STILL = kn.SimResNet(0.0, 0.0, kn.Identity())
 @jax.jit
 def fluxes_between_walls(averages):
     """Diffusion alone on 8 cells of length 1 with D = 1."""
-    law = kn.FokkerPlanck(STILL, np.sqrt(2.0), walls=(0.0, 8.0))
+    law = kn.FokkerPlanck(STILL, nu=np.sqrt(2.0), walls=(0.0, 8.0))
     spread = diffusion(law, kn.Grid(0.0, 8.0, 8))
     assert spread is not None
     return diffused(spread, with_ghosts(extend(averages)), jnp.asarray(1.0))[1:-1]
