@@ -4,6 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from scipy.stats import norm
 
 import kinetic_nde as kn
@@ -31,6 +32,7 @@ def test_figure_6_as_printed_repels_from_slope_1_and_as_corrected_attracts():
         np.testing.assert_allclose(np.diagonal(final.variance), exact, rtol=5e-3)
 
 
+@pytest.mark.slow
 def test_a_rotation_keeps_a_ring_and_turns_what_is_no_function_of_the_radius():
     equation = kn.MeanField(kn.SimResNet(np.array([[0.0, -1.0], [1.0, 0.0]]), np.zeros(2), kn.Identity()))
     ring = jax.jit(

@@ -157,7 +157,7 @@ def test_between_two_walls_and_out_of_open_ends(cells):
 
 
 @pytest.mark.parametrize(
-    ("cells", "upper"), [((50, 100, 200), 12.0), pytest.param((100, 200, 400, 800), 20.0, marks=pytest.mark.slow)]
+    ("cells", "upper"), [((100, 200, 400), 20.0), pytest.param((100, 200, 400, 800), 20.0, marks=pytest.mark.slow)]
 )
 def test_noise_in_proportion_to_x(cells, upper):
     """Geometric Brownian motion is log-normal; diffusion by products of averages would be second order."""
