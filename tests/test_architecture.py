@@ -1,4 +1,5 @@
-"""The plan of the house: who may import whom, how classes are built, and what a public name owes its reader."""
+"""The plan of the house: who may import whom, how classes are built, what a public name owes its reader, and where the
+tests of what stand."""
 
 import ast
 import doctest
@@ -49,10 +50,10 @@ def modules() -> list[ModuleType]:
 # Imports
 
 
-def imports(path: Path) -> Iterator[tuple[int, str]]:
+def imports(path: Path, tree: ast.Module) -> Iterator[tuple[int, str]]:
     """Line and absolute name of every module that a file imports, inside functions too."""
     package = path.parent.parts
-    for node in ast.walk(SOURCES[path]):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield node.lineno, alias.name
@@ -72,7 +73,7 @@ def test_a_room_imports_only_from_below():
         if room not in FLOOR:
             faults.append(f"{path}: {room} is not among ROOMS in this file")
             continue
-        for line, name in imports(path):
+        for line, name in imports(path, SOURCES[path]):
             package, _, rest = name.partition(".")
             if package != "kinetic_nde":
                 continue
@@ -170,7 +171,7 @@ def test_public_names_have_docstrings():
     missing = [
         name
         for name, value in public_objects().items()
-        if not (value.__doc__ or "").strip() or value.__doc__.startswith(f"{getattr(value, '__name__', name)}(")
+        if not (text := (value.__doc__ or "").strip()) or text.startswith(f"{getattr(value, '__name__', name)}(")
     ]
     assert not missing, "no docstring: " + ", ".join(missing)
 
@@ -190,3 +191,61 @@ def test_public_names_have_examples_that_run():
         if f"{value.__module__}.{getattr(value, '__qualname__', name)}" not in collected
     ]
     assert not missing, "no example in the docstring: " + ", ".join(missing)
+
+
+# Tests
+
+ROOT = PACKAGE.parent
+TESTS = {path.relative_to(ROOT): path.read_text("utf-8") for path in sorted((ROOT / "tests").rglob("*.py"))}
+# What is tested from outside, by public names.
+OUTSIDE = ("experiments", "notebooks", "benchmarks")
+MOST_LINES = 300
+
+
+def test_tests_stand_in_the_rooms_of_what_they_test():
+    faults = [
+        f"{folder}: the package has no such folder"
+        for folder in sorted({path.parent for path in TESTS} - {Path("tests")})
+        if folder.parts[1] not in OUTSIDE and not PACKAGE.joinpath(*folder.parts[1:]).is_dir()
+    ]
+    assert not faults, "\n".join(faults)
+
+
+def test_no_file_of_tests_is_longer_than_three_hundred_lines():
+    lengths = {path: len(text.splitlines()) for path, text in TESTS.items()}
+    faults = [f"{path}: {length} lines" for path, length in lengths.items() if length > MOST_LINES]
+    assert not faults, "\n".join(faults)
+
+
+def test_no_file_of_tests_imports_another():
+    """What several need stands in a module that is no test."""
+    faults = [
+        f"{path}:{line}: imports {name}"
+        for path, text in TESTS.items()
+        for line, name in imports(path, ast.parse(text))
+        if name.partition(".")[0] == "tests" and any(part.startswith("test_") for part in name.split(".")[1:])
+    ]
+    assert not faults, "\n".join(faults)
+
+
+def inside(path: Path, tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Line and name of whatever a file takes from a room of the package, by import or as an attribute of the package."""
+    rooms = set(FLOOR) - {"solve", "plotting", "_values"}
+    for line, name in imports(path, tree):
+        package, *rest = name.split(".")
+        if package == PACKAGE.name and rest and (rest[0] in rooms or any(part.startswith("_") for part in rest[1:])):
+            yield line, name
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id="kn" | "kinetic_nde"), attr=room) if room in rooms:
+                yield node.lineno, f"{PACKAGE.name}.{room}"
+
+
+def test_tests_know_the_inside_of_their_own_room_only():
+    faults = []
+    for path, text in TESTS.items():
+        room = path.parts[1] if len(path.parts) > 2 else None
+        for line, name in inside(path, ast.parse(text)):
+            if name.split(".")[1] != room:
+                faults.append(f"{path}:{line}: {name} is not of this room, and not a public name")
+    assert not faults, "\n".join(faults)

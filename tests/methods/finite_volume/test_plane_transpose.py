@@ -1,18 +1,18 @@
-"""The transpose of a step in two dimensions, against JAX's own derivative of the same scheme."""
+"""The transpose of whole solves in two dimensions, against JAX's own derivative of the same scheme. Single stages:
+test_stages.py."""
 
 import functools
+from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
-from jaxtyping import Array
 
 import kinetic_nde as kn
-from kinetic_nde.distributions.reconstruction import CWENO3, threshold
-from kinetic_nde.methods.finite_volume.limiter import between
-from kinetic_nde.methods.finite_volume.plane_transpose import limiting
+
+pytestmark = pytest.mark.slow
 
 SHAPE = (7, 9)
 DATA = {
@@ -22,10 +22,10 @@ DATA = {
 }
 
 
-class Bent(kn.equations.diffusion.AbstractDiffusion):
+class Bent(eqx.Module):
     """Noise that is no polynomial, another one along each axis."""
 
-    p: Array
+    p: jax.Array
 
     def __call__(self, x):
         return 0.3 + 0.1 * jnp.sin(self.p[:2] * x)
@@ -56,7 +56,7 @@ def slopes(noisy, steps):
     """Its gradient by the transpose, and its derivative along a direction by forward mode."""
 
     def along(p, averages, weights, t1, direction):
-        value = lambda *both: loss(kn.ForwardMode(), noisy, steps, *both, weights, t1)
+        value = lambda p, averages: loss(kn.ForwardMode(), noisy, steps, p, averages, weights, t1)
         return jax.jvp(value, (p, averages), direction)[1]
 
     written = functools.partial(loss, kn.CheckpointAdjoint(checkpoints=3), noisy, steps)
@@ -88,7 +88,8 @@ def test_it_is_what_forward_mode_computes(t1):
 def test_a_batch_in_single_precision():
     """Against one problem at a time in double precision, where no cell is empty; never NaN where some are."""
     slope = slopes(False, 3)[0]
-    batch = jax.jit(jax.vmap(slope.__wrapped__, (0, None, None, None)))
+    one: Any = slope
+    batch = jax.jit(jax.vmap(one.__wrapped__, (0, None, None, None)))
     for name, values in DATA.items():
         rng = np.random.default_rng(5)
         averages, weights = values(rng) + (name == "rough"), rng.normal(size=SHAPE)
@@ -105,36 +106,3 @@ def test_it_is_what_forward_mode_computes_with_noise_and_a_field_that_depends_on
     for values in DATA.values():
         for seed in range(4):
             compare(slopes(True, 4), seed, values, 0.1)
-
-
-def test_the_derivative_of_the_clip():
-    """Also where the limits have changed places: rounding may leave less than nothing in a cell."""
-    rng = np.random.default_rng(4)
-    amount, low, high, rise = jnp.asarray(rng.normal(size=(4, 500)))
-    number = limiting(amount, low, high)
-    by_each = jax.vjp(between, amount, low, high)[1](rise)
-    for one, which in zip(by_each, (0, -1, 1), strict=True):
-        np.testing.assert_array_equal(jnp.where(number == which, rise, 0), one)
-
-
-@given(seed=st.integers(0, 10**6), cells=st.sampled_from([10, 400]), scale=st.sampled_from([1e-6, 1.0, 1e3]))
-def test_the_transpose_of_the_reconstruction(seed, cells, scale):
-    rng, epsilon = np.random.default_rng(seed), threshold(cells)
-    differences = tuple(jnp.asarray(each) for each in scale * rng.normal(size=(2, 20)))
-    cotangents = tuple(jnp.asarray(each) for each in rng.normal(size=(2, 20)))
-    shapes, pull = jax.vjp(lambda *both: CWENO3(0.6)(*both, epsilon), *differences)
-    value = sum(one * other for one, other in zip(shapes, cotangents, strict=True))
-    found = CWENO3(0.6).derivatives(*differences, epsilon, value, *cotangents)
-    size = np.abs(cotangents).max() + np.abs(value)
-    for one, other in zip(found, pull(cotangents), strict=True):
-        np.testing.assert_array_less(np.abs(one - other), 1e-11 * (size + np.abs(other)))
-
-
-def test_it_is_what_a_solve_uses(monkeypatch):
-    """And not autodiff, with which a gradient takes many times as long."""
-    from kinetic_nde.adjoints import loop
-
-    monkeypatch.setattr(loop, "autodiff", None)
-    start = kn.Density(kn.Grid((-2.0, -1.0), (2.0, 1.0), SHAPE), np.ones(SHAPE))
-    energy = lambda p: kn.solve(law(False, p), start, t1=0.1).final.mass
-    assert jax.eval_shape(jax.grad(energy), jnp.ones(6)).shape == (6,)
