@@ -1,0 +1,80 @@
+"""Fourth order: in space where fields are not linear, in time where they depend on it."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.special import gammaln
+from scipy.stats import norm
+
+import kinetic_nde as kn
+from tests.closed_forms import order
+from tests.methods.push_forward.cases import CELLS, FEWER, distance, equation, read, run, turned, turning
+from tests.steady_laws import COSINE, TANH
+
+
+def nystrom(which, w, b, eps, nu, z, start):
+    """The masses below given places by another way: G^k g at 1501 points, integrated by the trapezoidal rule."""
+    x = np.linspace(-7.0, 7.0, 1501)
+    y = w * x + b
+    target = x + eps * {TANH: np.tanh(y), COSINE: y * np.cos(y)}[which]
+    spread, dx = eps**0.5 * nu, x[1] - x[0]
+    kernel = norm.pdf((x[:, None] - target) / spread) / spread * dx
+    g, mixed = start.pdf(x), 0.0
+    for k in range(1, 40):
+        mixed = mixed + np.exp(k * np.log(z) - z - gammaln(k + 1)) * g
+        g = kernel @ g
+
+    def below(faces):
+        return np.exp(-z) * start.cdf(faces) + norm.cdf((faces[:, None] - target) / spread) @ mixed * dx
+
+    return below
+
+
+FIELDS = [(TANH, 2.0, 0.3, 0.3), (TANH, -3.0, 0.5, 1.0), (COSINE, 1.0, 0.2, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("cells", "reaches", "last"),
+    [(CELLS, (10.0, 8.0, 6.5), 1e-3), pytest.param(200, (20.0, 12.0, 7.0), 5e-6, marks=pytest.mark.slow)],
+    ids=["few cells", "many cells"],
+)
+@pytest.mark.parametrize(("which", "w", "b", "eps"), FIELDS)
+def test_order_of_nonlinear_fields(which, w, b, eps, cells, reaches, last):
+    """Fourth order, also where T is not monotone. Finer grids are smaller ones: one compiled program."""
+    errors, start = [], norm(0.3, 0.7)
+    law, below = equation(which, w, b, eps, 0.6), nystrom(which, w, b, eps, 0.6, 2.0, start)
+    for reach in reaches:
+        grid = kn.Grid(-reach, reach, cells)
+        g0 = kn.Density(grid, np.diff(start.cdf(np.asarray(grid.faces))) / float(grid.width))
+        exact = np.diff(below(np.asarray(grid.faces))) / float(grid.width)
+        errors.append(float(jnp.sum(jnp.abs(run(law, g0, 2.0).final.values - exact)) * grid.width))
+    assert 3.8 < order(1 / np.array(reaches), errors) < 4.2, errors
+    assert errors[-1] < last
+
+
+def test_fourth_order_in_time():
+    """By the same program for any number of steps: 4 in each part of the time."""
+    start = kn.Density.gaussian(0.5, 0.8, kn.Grid(-7.0, 7.0, FEWER))
+
+    def often(parts):
+        density = start
+        for t0, t1 in zip(np.arange(parts) / parts, np.arange(1, parts + 1) / parts, strict=True):
+            density = run(turning(2.0, 1.0), density, 2 * t1, 4, t0=2 * t0, max_steps=10).final
+        return density
+
+    precise = often(24)
+    errors = [distance(often(parts), precise) for parts in (3, 6, 12)]
+    assert 3.8 < order((3, 6, 12), errors) < 4.3, errors
+    # Three spans of four steps, with kinks at 0.4 and 1 between them, of which ten reach the middle of the third.
+    early = run(turning(2.0, 1.0), start, 1.4, 4, max_steps=10, throw=False)
+    assert early.result == kn.Result.max_steps_reached and int(early.stats["steps"]) == 10
+    whole = run(turning(2.0, 1.0), start, 1.2, 4, max_steps=10, throw=False)
+    np.testing.assert_allclose(early.final.values, whole.final.values, atol=1e-3)
+
+
+@pytest.mark.parametrize("eps", [1.0, pytest.param(0.2, marks=pytest.mark.slow)])
+def test_fields_that_turn_to_1e_6_by_default(eps):
+    solution = run(turning(1 / eps, eps), kn.Density.gaussian(0.5, 0.8, kn.Grid(-7.0, 7.0, CELLS)), 1.0)
+    np.testing.assert_allclose(read(solution.final), turned(1 / eps, eps, 1.0, 0.5, 0.89), rtol=0, atol=1e-6)
+    # In each of two spans between knots.
+    assert int(solution.stats["steps"]) == 64 + 10 * round(1 / eps)
