@@ -10,10 +10,15 @@ from tests.methods.chang_cooper.cases import CELLS, run
 from tests.steady_laws import TANH, equation
 
 
-def test_failures_are_results():
+@pytest.mark.slow
+def test_a_limit_of_five_steps():
     start = kn.Density.gaussian(0.5, 0.4, kn.Grid(-4.0, 4.0, CELLS))
     early = run(equation(TANH, -1.0, 0.3, 0.5), start, 1.0, max_steps=5, throw=False)
     assert early.result == kn.Result.max_steps_reached and int(early.stats["steps"]) == 5
+
+
+def test_failures_are_results():
+    start = kn.Density.gaussian(0.5, 0.4, kn.Grid(-4.0, 4.0, CELLS))
     broken = eqx.tree_at(lambda law: law.field.w, equation(TANH, -1.0, 0.3, 0.5), jnp.array(np.nan))
     for steps in (None, 12):
         assert run(broken, start, 1.0, steps, throw=False).result == kn.Result.not_finite

@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 
 import kinetic_nde as kn
 from tests import steady_laws
@@ -17,10 +18,20 @@ def test_batches_are_their_members():
     np.testing.assert_allclose(jax.vmap(final)(ws, nus), alone, atol=1e-13)
 
 
-def test_float32_has_its_digits_after_enormous_steps():
+def single():
+    """After enormous steps."""
     law = equation(IDENTITY, -1.0, 1.0, 1.0, exponent=1, walls=(np.float32(0), np.float32(20)), dtype=np.float32)
     start = kn.Density.uniform(np.float32(1), np.float32(2), kn.Grid(np.float32(0), np.float32(20), CELLS))
-    solution = run(law, start, 1e10, steps=12)
+    return run(law, start, 1e10, steps=12)
+
+
+def test_float32_stays_float32():
+    assert jax.eval_shape(single).final.values.dtype == np.float32
+
+
+@pytest.mark.slow
+def test_float32_has_its_digits_after_enormous_steps():
+    solution = single()
     assert solution.final.values.dtype == np.float32
     assert float(solution.stats["mass_drift"]) < 2e-6 and float(solution.stats["smallest_average"]) > 0
     exact = (

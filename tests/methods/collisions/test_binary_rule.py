@@ -135,6 +135,7 @@ def test_layers_in_time_with_many_particles():
     assert np.max(np.abs(standard_errors(solution.final.samples, *moments))) < 4
 
 
+@pytest.mark.slow
 def test_a_column_of_samples_is_a_population_too():
     law = binary(*at_random(0))
     flat, column = (solved(law, kn.Ensemble(samples)) for samples in (START.samples, START.samples[:, None]))

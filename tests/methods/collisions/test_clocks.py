@@ -110,9 +110,9 @@ def by_clocks(law, start, keys):
 
 @jax.jit
 def in_six_steps(law, start, keys):
-    return jax.vmap(lambda key: kn.solve(law, start, t1=2.0, method=kn.Collisions(steps=6), key=key).final.samples)(
-        keys
-    )
+    """The particles as a column, which is a population too."""
+    column, method = kn.Ensemble(start.samples[:, None]), kn.Collisions(steps=6)
+    return jax.vmap(lambda key: kn.solve(law, column, t1=2.0, method=method, key=key).final.samples[:, 0])(keys)
 
 
 KEYS = jax.random.split(jax.random.key(3), 4000)
@@ -128,6 +128,7 @@ def test_of_seven_particles_each_collides_at_the_rate():
     assert p_value(total[:, 0], scipy.stats.poisson(2.625)) > 1e-3
     assert p_value(total[:, 1] - total[:, 0], scipy.stats.poisson(7.875)) > 1e-3
     counts = np.asarray(in_six_steps(law, kn.Ensemble(start), KEYS)).astype(int)
+    assert counts.shape == (4000, 7)
     assert all(p_value(each, scipy.stats.binom(6, 0.5)) > 1e-3 for each in counts.T)
 
 

@@ -11,7 +11,6 @@ from tests.closed_forms import order
 from tests.methods.affine_diffusion import ONE, X
 from tests.methods.collisions.cases import (
     MANY,
-    NORMAL,
     START,
     STEPS,
     linear,
@@ -33,10 +32,10 @@ def at_random(case, epsilon, proportional):
 
 @KINDS
 def test_moments_of_a_few_thousand_particles(epsilon, proportional):
-    """Within four standard errors, with uniform noise too."""
-    for case, noise in ((0, NORMAL), (1, kn.UniformNoise())):
+    """Within four standard errors."""
+    for case in range(2):
         w, b, nu, rate = at_random(case, epsilon, proportional)
-        final = repeated(linear(w, b, epsilon, nu, rate, X if proportional else ONE, noise))[1]
+        final = repeated(linear(w, b, epsilon, nu, rate, X if proportional else ONE))[1]
         m1, m2 = float(START.mean), float(START.moment(2))
         exact = linear_moments(w, b, epsilon, nu, rate, 1.0, m1, m2, int(proportional))
         assert np.max(np.abs(standard_errors(final, *exact))) < 4
@@ -152,13 +151,17 @@ def test_where_all_collide_it_is_a_residual_network_with_tanh():
     assert jnp.max(jnp.abs(final.samples - layers.samples)) < 1e-13
 
 
-@pytest.mark.parametrize("count", [MANY, pytest.param(200_000, marks=pytest.mark.slow)])
-def test_in_three_dimensions(count):
+@pytest.mark.parametrize(
+    ("count", "noise"),
+    [(MANY, kn.UniformNoise()), pytest.param(200_000, kn.NormalNoise(), marks=pytest.mark.slow)],
+    ids=["uniform", "normal"],
+)
+def test_in_three_dimensions(count, noise):
     """Mean and covariance against the matrix exponential: with x* = A x + c + noise they are linear."""
     weight = jnp.array([[-0.5, 0.8, 0.0], [-0.3, -0.2, 0.1], [0.0, 0.4, -0.6]])
     bias, eps, nu, rate = jnp.array([0.2, -0.1, 0.4]), 0.5, 0.6, 1.5
     start = kn.Ensemble(np.random.default_rng(8).normal(size=(count, 3)) @ np.diag([1.0, 0.5, 2.0]) + 1.0)
-    equation = kn.Boltzmann(kn.SimResNet(weight, bias, kn.Identity()), eps, nu, rate=rate)
+    equation = kn.Boltzmann(kn.SimResNet(weight, bias, kn.Identity()), eps, nu, rate=rate, noise=noise)
     final = kn.solve(equation, start, t1=1.0, key=jax.random.key(4)).final
     # y = (1, x): E[y y^T] solves a linear equation with the collision y* = B y + noise.
     b = np.eye(4)

@@ -9,21 +9,8 @@ import numpy as np
 import pytest
 
 import kinetic_nde as kn
-from tests.methods.push_forward.cases import CELLS, 30, equation, read, run, turned, turning
+from tests.methods.push_forward.cases import CELLS, equation, read, run, turned, turning
 from tests.steady_laws import TANH
-
-
-def test_a_limit_of_terms_ends_it_where_the_solution_is_whole():
-    start = kn.Density.gaussian(0.5, 0.5, kn.Grid(-4.0, 4.0, CELLS))
-    law = equation(TANH, -1.0, 0.3, 0.2, 0.6, 5.0)
-    early = run(law, start, 10.0, saveat=[0.2, 5.0, 10.0], max_steps=60, throw=False)
-    assert early.result == kn.Result.max_steps_reached and int(early.stats["steps"]) <= 60
-    # The first span has one collision, and takes 1 + 8 + 14 terms. Of z = (39^(1/2) - 4)^2 collisions in the second there
-    # are the 37 that are left, z + 8 z^(1/2) + 14, and for the third none.
-    np.testing.assert_allclose(early[0].values, run(law, start, 0.2).final.values, atol=1e-13)
-    same = run(law, start, 0.2 + (math.sqrt(39) - 4) ** 2 / 5)
-    for late in (early[1], early[2], early.final):
-        np.testing.assert_allclose(late.values, same.final.values, atol=1e-13)
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """The linear Boltzmann equation on a density against closed forms: moments, compound Poisson processes, Gaussians."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +22,9 @@ from tests.methods.push_forward.cases import (
 )
 from tests.steady_laws import COSINE, IDENTITY
 
+# The noise enters through the matrix alone.
+NOISES = pytest.mark.parametrize("noise", [NORMAL, pytest.param(UNIFORM, marks=pytest.mark.slow)])
+
 
 def laws_on_both_clocks(eps):
     """w, b, nu at random, each with its rate: on the clock of the grazing limit and on another. T = x + eps v contracts to
@@ -29,7 +34,7 @@ def laws_on_both_clocks(eps):
         yield random.uniform(-0.7, 0.1), random.uniform(-0.4, 0.4), random.uniform(0.4, 0.6), rate
 
 
-@pytest.mark.parametrize("noise", [NORMAL, UNIFORM])
+@NOISES
 @pytest.mark.parametrize(("eps", "reach", "tolerance"), [(1.0, 6.0, 1e-4), (0.1, 6.0, 1e-4), (0.01, 4.0, 2e-5)])
 def test_two_moments_by_the_averages_of_few_cells(eps, reach, tolerance, noise):
     start = kn.Density.gaussian(0.5, 0.5, kn.Grid(-reach, reach, CELLS))
@@ -53,7 +58,7 @@ def test_two_moments_to_1e_6(eps, noise):
         assert float(solution.stats["mass_drift"]) < 1e-12
 
 
-@pytest.mark.parametrize("noise", [NORMAL, UNIFORM])
+@NOISES
 @pytest.mark.parametrize("eps", [1.0, 0.1])
 def test_two_moments_with_noise_in_proportion_to_x_on_few_cells(eps, noise):
     start = kn.Density.gaussian(2.0, 0.25, kn.Grid(-0.5, 6.5, CELLS))
@@ -72,6 +77,16 @@ def test_two_moments_with_noise_in_proportion_to_x(eps, noise):
         solution = run(equation(IDENTITY, w, b, eps, nu, 1 / eps, 1, noise), start, 1.0)
         exact = linear_moments(w, b, eps, nu, 1 / eps, 1.0, 2.0, 4.0625, 1)
         np.testing.assert_allclose([solution.final.moment(k) for k in (1, 2)], exact, rtol=0, atol=1e-6)
+
+
+LIMIT = 94
+
+
+def layered(start, t1=1.0, rate=10.0):
+    """A layer until 0.3 and another one, with a limit of terms."""
+    layers = kn.PiecewiseConstant([0.0, 0.3], [-0.8, 0.2])
+    law = kn.Boltzmann(kn.SimResNet(layers, 0.4, kn.Identity()), 0.1, 0.5, rate=rate)
+    return run(law, start, t1, saveat=[0.3, t1], max_steps=LIMIT, throw=False)
 
 
 def mixture(grid, z, law_after):
@@ -102,15 +117,31 @@ def test_without_noise_gaussians_stay_gaussian(w, b, cells, tolerance):
 @pytest.mark.parametrize("cells", [CELLS, pytest.param(FINE, marks=pytest.mark.slow)])
 def test_layers_are_exact_in_time(cells):
     start = kn.Density.gaussian(0.5, 0.5, kn.Grid(-6.0, 6.0, cells))
-    layers = kn.PiecewiseConstant([0.0, 0.3], [-0.8, 0.2])
-    law = kn.Boltzmann(kn.SimResNet(layers, 0.4, kn.Identity()), 0.1, 0.5, rate=10.0)
-    solution = run(law, start, 1.0, saveat=[0.3, 1.0])
+    solution = layered(start)
     middle = linear_moments(-0.8, 0.4, 0.1, 0.5, 10.0, 0.3, 0.5, 0.5)
     final = linear_moments(0.2, 0.4, 0.1, 0.5, 10.0, 0.7, *middle)
+    # 3 + 8 3^(1/2) + 14 terms and 7 + 8 7^(1/2) + 14, rounded down.
+    assert int(solution.stats["steps"]) == 30 + 42
     for density, exact in zip((solution[0], solution[1]), (middle, final), strict=True):
         np.testing.assert_allclose(read(density), exact, rtol=0, atol=1e-5)
         if cells == FINE:
             np.testing.assert_allclose([density.moment(k) for k in (1, 2)], exact, rtol=0, atol=1e-6)
+
+
+def test_a_limit_of_terms_ends_it_where_the_solution_is_whole():
+    start = kn.Density.gaussian(0.5, 0.5, kn.Grid(-6.0, 6.0, CELLS))
+    # The first layer takes 30 terms. Of z = (66^(1/2) - 4)^2 collisions in the second there are the 64 that are left,
+    # z + 8 z^(1/2) + 14, and the solution is that of this time, also where it should have been that of the end.
+    early = layered(start, 10.0)
+    assert early.result == kn.Result.max_steps_reached and 93 <= int(early.stats["steps"]) <= LIMIT
+    same = layered(start, 0.3 + (math.sqrt(66) - 4) ** 2 / 10)
+    assert same.result == kn.Result.successful
+    np.testing.assert_allclose(early.final.values, same.final.values, atol=1e-13)
+    np.testing.assert_allclose(early[0].values, same[0].values, atol=1e-13)
+    # Where the first layer takes them all, nothing is left for the second.
+    none = layered(start, 1.0, rate=170.0)
+    assert none.result == kn.Result.max_steps_reached
+    np.testing.assert_allclose(none[1].values, none[0].values, rtol=1e-13)
 
 
 def test_many_collisions_reach_the_steady_state():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import kinetic_nde as kn
-from tests.methods.push_forward.cases import CELLS, 30, UNIFORM, Wave, equation, run
+from tests.methods.push_forward.cases import CELLS, UNIFORM, Wave, equation, run
 from tests.steady_laws import IDENTITY
 
 GRID, WEIGHT = kn.Grid(-4.0, 4.0, CELLS), np.linspace(0.0, 1.0, CELLS)

@@ -7,6 +7,8 @@ from scipy.special import gammaln
 from scipy.stats import norm
 
 import kinetic_nde as kn
+from kinetic_nde.methods.method import Times
+from kinetic_nde.methods.push_forward import _Span, _steps
 from tests.closed_forms import order
 from tests.methods.push_forward.cases import CELLS, FEWER, distance, equation, read, run, turned, turning
 from tests.steady_laws import COSINE, TANH
@@ -72,7 +74,20 @@ def test_fourth_order_in_time():
     np.testing.assert_allclose(early.final.values, whole.final.values, atol=1e-3)
 
 
-@pytest.mark.parametrize("eps", [1.0, pytest.param(0.2, marks=pytest.mark.slow)])
+def test_how_many_steps_there_are():
+    """By default 32 and 10 for each collision, and with a limit a part of the way."""
+    start = kn.Density.gaussian(0.5, 0.8, kn.Grid(-7.0, 7.0, FEWER))
+    zero, end = jnp.zeros(()), jnp.ones(())
+    whole = _Span(turning(2.0, 1.0), start.grid, zero, end, Times(zero, end, None), 2.05 * end, zero, None)
+    assert float(_steps(whole, None, None).rounds) == 32 + 21
+    assert float(_steps(whole, 4, None).rounds) == 4
+    assert float(_steps(whole._replace(collisions=zero), None, None).rounds) == 0
+    part = _steps(whole, 4, 3 * end)
+    np.testing.assert_allclose([part.rounds, part.end, part.collisions], [3, 0.75, 0.75 * 2.05])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("eps", [1.0, 0.2])
 def test_fields_that_turn_to_1e_6_by_default(eps):
     solution = run(turning(1 / eps, eps), kn.Density.gaussian(0.5, 0.8, kn.Grid(-7.0, 7.0, CELLS)), 1.0)
     np.testing.assert_allclose(read(solution.final), turned(1 / eps, eps, 1.0, 0.5, 0.89), rtol=0, atol=1e-6)

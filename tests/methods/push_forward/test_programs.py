@@ -44,8 +44,15 @@ def narrow_and_wide():
     )
 
 
+def test_float32_stays_float32():
+    narrow, _ = narrow_and_wide()
+    found = jax.eval_shape(lambda: run(equation(TANH, -1.0, 0.2, 0.5, 0.5, 2.0, dtype=np.float32), narrow, 1.0))
+    assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(found.final))
+
+
+@pytest.mark.slow
 def test_float32_has_its_digits_and_numbers_do_not_retrace():
-    (narrow, wide), traces, counts = narrow_and_wide(), [], []
+    (narrow, wide), traces, counts, field = narrow_and_wide(), [], [], None
     for w, b, nu, rate in SINGLE:
         field = Counted(jnp.float32(w), jnp.float32(b), traces)
         law = kn.Boltzmann(field, np.float32(0.5), np.float32(nu), rate=np.float32(rate), noise=UNIFORM)
