@@ -39,7 +39,7 @@ class Wind(eqx.Module):
 @pytest.mark.parametrize("which", ACTIVATION)
 def test_characteristics_are_of_third_order(which):
     """Finer grids are smaller ones, all with room for the density: one compiled program."""
-    errors, reaches = [], np.array([9.0, 7.0, 5.5])
+    errors, reaches = [], np.array([16.0, 8.0, 5.0])
     for reach in reaches:
         grid = kn.Grid(-reach, reach, CELLS)
         final = kn.solve(mean_field(which, -0.8, 0.3), kn.Density.gaussian(0.0, 1.0, grid), t1=1.0, method=BACK).final
@@ -71,8 +71,10 @@ def pressed(start, sign, walled, t1=0.9):
     return solution.final.values * start.grid.width, solution.stats["mass_lost"]
 
 
-@pytest.mark.parametrize("walled", ["both", "one"])
-@pytest.mark.parametrize("sign", [1.0, -1.0], ids=["low", "high"])
+@pytest.mark.parametrize(
+    ("sign", "walled"),
+    [(1.0, "both"), (-1.0, "both"), (-1.0, "one"), pytest.param(1.0, "one", marks=pytest.mark.slow)],
+)
 def test_mass_that_was_pressed_against_a_wall_comes_off_it_in_one_piece(sign, walled):
     """Uniform on [0, 1]: half of it waits at the wall, and is at 0.75 (t1 - 0.5) in the end."""
     start = kn.Density.uniform(0.0, 1.0, kn.Grid(0.0, 1.0, 10))
@@ -112,12 +114,11 @@ def test_characteristics_and_finite_volumes_agree_on_layers_walls_and_turning_fi
             if walls is not None:
                 assert float(runs[1][0].values[-1] * start.grid.width) > 0.09
             # What is lost differs in the last digits, and a distance is between equal masses.
-            distance.append(
-                [
-                    float(kn.wasserstein(*(kn.Density(start.grid, run[i].values / run[i].mass) for run in runs)))
-                    for i in range(2)
-                ]
-            )
+            apart = []
+            for i in range(2):
+                one, other = (kn.Density(start.grid, run[i].values / run[i].mass) for run in runs)
+                apart.append(float(kn.wasserstein(one, other)))
+            distance.append(apart)
         early, late = np.array(distance).T
         assert early[0] > 4 * early[1] > 16 * early[2], early
         # Finite volumes smear a point mass that comes off a wall over ever fewer cells.
@@ -156,19 +157,23 @@ def value(p):
     return float(kn.solve(turning(p[:2], p[2]), START, t1=1.0, method=BACK).final.energy)
 
 
-reverse = jax.jit(jax.grad(lambda p: energy(p, kn.CheckpointAdjoint())))
-
-
-def test_reverse_mode_and_differences_agree_past_walls():
+def central():
     h = 1e-5
-    central = [(value(POINT + h * e) - value(POINT - h * e)) / (2 * h) for e in np.eye(3)]
-    np.testing.assert_allclose(reverse(POINT), central, rtol=1e-5)
+    return [(value(POINT + h * e) - value(POINT - h * e)) / (2 * h) for e in np.eye(3)]
+
+
+forward = jax.jit(lambda p, way: jax.jvp(lambda p: energy(p, kn.ForwardMode()), (p,), (way,))[1])
+
+
+def test_forward_mode_and_differences_agree_past_walls():
+    np.testing.assert_allclose([forward(POINT, way) for way in np.eye(3)], central(), rtol=1e-5)
 
 
 @pytest.mark.slow
-def test_forward_mode_gives_the_digits_of_reverse_mode_past_walls():
-    forward = jax.jit(jax.jacfwd(lambda p: energy(p, kn.ForwardMode())))(POINT)
-    np.testing.assert_allclose(forward, reverse(POINT), rtol=1e-9)
+def test_reverse_mode_gives_the_digits_of_forward_mode_past_walls():
+    reverse = jax.jit(jax.grad(lambda p: energy(p, kn.CheckpointAdjoint())))(POINT)
+    np.testing.assert_allclose([forward(POINT, way) for way in np.eye(3)], reverse, rtol=1e-9)
+    np.testing.assert_allclose(reverse, central(), rtol=1e-5)
 
 
 @pytest.mark.slow
@@ -193,8 +198,7 @@ def single(w):
 
 
 def test_float32_stays_float32():
-    for leaf in jax.eval_shape(jax.value_and_grad(single), np.float32(0.8)):
-        assert leaf.dtype == np.float32
+    assert jax.eval_shape(single, np.float32(0.8)).dtype == np.float32
 
 
 @pytest.mark.slow
@@ -267,3 +271,15 @@ def test_bad_input():
         return kn.solve(mean_field(TANH), start, t1=1.0, method=method, throw=False).result
 
     assert result(0.0) == kn.Result.successful and result(np.nan) == kn.Result.not_finite
+
+
+@pytest.mark.slow
+def test_a_tolerance_that_is_traced():
+    start = kn.Density.uniform(-1.0, 1.0, kn.Grid(-1.0, 1.0, 20))
+    equation = kn.MeanField(kn.SimResNet(1.0, 0.0, kn.Tanh()))
+
+    @jax.jit
+    def result(rtol):
+        return kn.solve(equation, start, t1=1.0, method=kn.Characteristics(rtol=rtol), throw=False).result
+
+    assert result(0.0) == kn.Result.successful and result(jnp.nan) == kn.Result.not_finite

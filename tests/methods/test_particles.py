@@ -50,6 +50,7 @@ def test_the_matrix_exponential_in_eight_dimensions():
     np.testing.assert_allclose(final.samples, (start - fixed) @ expm(1.5 * w).T + fixed, atol=2e-7)
 
 
+@pytest.mark.slow
 def test_layers_end_where_they_should():
     net = kn.SimResNet(kn.PiecewiseConstant([0.0, 0.37, 0.8], [1.0, -2.0, 0.5]), 0.1, kn.Identity())
     x, start = np.array([-1.0, 0.3, 2.0]), np.array([-1.0, 0.3, 2.0])
@@ -74,6 +75,7 @@ def test_walls_hold_particles_and_let_them_go_when_the_field_turns():
     assert float(jnp.max(at_the_walls)) == 8.0 and float(jnp.min(at_the_walls)) == 2.0
 
 
+@pytest.mark.slow
 def test_a_smooth_turn_of_the_field_at_a_wall():
     """dx/dt = cos t from x = 0.5 with a wall at 1: it leaves at t = pi / 2 and not before."""
 
@@ -106,6 +108,17 @@ def test_particles_and_density_come_together_like_the_root_of_their_number():
     assert 0.4 < order(sizes, distances) < 0.6, distances
 
 
+@pytest.mark.slow
+def test_units_of_particles_between_walls():
+    net = kn.SimResNet(0.9, -0.4, kn.Tanh())
+    start = np.random.default_rng(0).normal(size=50)
+    one = kn.solve(kn.MeanField(net, (-4.0, 4.0)), kn.Ensemble(start), t1=2.0)
+    for factor in (1000.0, 1e-3):
+        scaled, time = kn.rescale(net, factor)
+        same = kn.solve(kn.MeanField(scaled, (-4 * factor, 4 * factor)), kn.Ensemble(factor * start), t1=2.0 * time)
+        np.testing.assert_allclose(same.final.samples / factor, one.final.samples, rtol=1e-10, atol=1e-10)
+
+
 @pytest.mark.parametrize("offset", [0.0, 1e6])
 def test_far_from_zero_the_same_digits_are_right(offset):
     start = offset + np.linspace(-1, 1, 200)
@@ -121,22 +134,24 @@ def test_a_singular_field_ends_in_a_result_and_not_never(which):
 
 
 @jax.jit
-def tanh_between_walls(w, b, low, high, start, t1, saved):
+def tanh_below_a_wall(w, b, wall, start, t1, saved):
     """The result and the particles in the end, after save times at `saved` and 0.7 of the whole."""
-    equation = kn.MeanField(kn.SimResNet(w, b, kn.Tanh()), (low, high))
+    equation = kn.MeanField(kn.SimResNet(w, b, kn.Tanh()), (None, wall))
     saveat = jnp.stack([saved, 0.7 * t1])
     solution = kn.solve(equation, kn.Ensemble(start), t1=t1, saveat=saveat, throw=False)
     return solution.result, solution.final.samples
 
 
 def test_units_of_particles():
+    """Some of them come to the wall."""
     net, start = kn.SimResNet(0.9, -0.4, kn.Tanh()), np.random.default_rng(0).normal(size=50)
-    _, one = tanh_between_walls(0.9, -0.4, -4.0, 4.0, start, 2.0, 0.5)
+    solve = lambda *numbers: tanh_below_a_wall(*map(np.asarray, numbers))
+    _, one = solve(0.9, -0.4, 2.5, start, 2.0, 0.5)
+    assert 0 < np.sum(np.asarray(one) == 2.5) < 20
     for factor in (1000.0, 1e-3):
         scaled, time = kn.rescale(net, factor)
-        w, b = np.asarray(scaled.weight(0.0)), np.asarray(scaled.bias(0.0))
-        times = 2.0 * time, 0.5 * time
-        result, same = tanh_between_walls(w, b, -4 * factor, 4 * factor, factor * start, *times)
+        w, b = scaled.weight(0.0), scaled.bias(0.0)
+        result, same = solve(w, b, 2.5 * factor, factor * start, 2.0 * time, 0.5 * time)
         assert result == kn.Result.successful
         np.testing.assert_allclose(same / factor, one, rtol=1e-10, atol=1e-10)
 
@@ -145,7 +160,7 @@ def test_units_of_particles():
     ("changed", "expected"),
     [
         ({}, kn.Result.successful),
-        ({"high": 1.5}, kn.Result.bad_initial),
+        ({"wall": 1.5}, kn.Result.bad_initial),
         ({"w": np.nan}, kn.Result.not_finite),
         ({"t1": np.inf}, kn.Result.bad_times),
         ({"t1": -1.0}, kn.Result.bad_times),
@@ -154,8 +169,9 @@ def test_units_of_particles():
     ids=str,
 )
 def test_wrong_values_that_are_traced_become_results(changed, expected):
-    numbers = {"w": 1.0, "b": 0.1, "low": -4.0, "high": 3.0, "t1": 1.0, "saved": 0.5} | changed
-    assert tanh_between_walls(start=np.linspace(0.0, 2.0, 50), **numbers)[0] == expected
+    numbers = {"w": 1.0, "b": 0.1, "wall": 3.0, "t1": 1.0, "saved": 0.5} | changed
+    arguments = {name: np.asarray(value) for name, value in numbers.items()}
+    assert tanh_below_a_wall(start=np.linspace(0.0, 2.0, 50), **arguments)[0] == expected
 
 
 @pytest.mark.slow

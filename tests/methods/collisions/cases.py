@@ -1,5 +1,7 @@
 """Ensembles that collide, in few programs, and what is to be expected of them."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,7 +30,7 @@ def twice(parameter):
     return np.array([first, second], float)
 
 
-def linear(w, b, eps=1.0, nu=0.0, rate=1.0, diffusion=ONE, noise=NORMAL):
+def linear(w, b, eps=1.0, nu=0.0, rate=1.0, diffusion: Any = ONE, noise: Any = NORMAL):
     """The field w x + b: two numbers for w are layers that change at 0.5, two for b its values at 0 and 1."""
     weight, bias = kn.PiecewiseConstant([0.0, 0.5], twice(w)), kn.Interpolated([0.0, 1.0], twice(b))
     return kn.Boltzmann(kn.SimResNet(weight, bias, kn.Identity()), eps, nu, diffusion, rate, noise)

@@ -135,7 +135,11 @@ def test_of_seven_particles_each_collides_at_the_rate():
 def who_met(gained, start):
     """How often each pair has met where there was one collision in all: two have gained, each the other's place."""
     once = gained[(gained > 0).sum(axis=1) == 2]
-    met = [tuple(np.flatnonzero(each)) for each in once if np.isclose(each.sum(), start[each > 0].sum(), rtol=1e-3)]
+    met = [
+        tuple(np.flatnonzero(each).tolist())
+        for each in once
+        if np.isclose(each.sum(), start[each > 0].sum(), rtol=1e-3)
+    ]
     pairs = [(i, j) for j in range(len(start)) for i in range(j)]
     return np.array([met.count(pair) for pair in pairs])
 
@@ -200,7 +204,7 @@ def test_all_pairs_of_four_are_equally_likely():
         gained = (np.asarray(solve(keys).samples) - np.asarray(start.samples)) * 1e6
         # One collision in all: two have gained, each the other's place.
         once = gained[(gained > 0).sum(1) == 2]
-        met = [tuple(np.flatnonzero(each)) for each in once if np.isclose(each.sum(), each[each > 0].sum())]
+        met = [tuple(np.flatnonzero(each).tolist()) for each in once if np.isclose(each.sum(), each[each > 0].sum())]
         counts = np.array([met.count(pair) for pair in [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]])
         assert counts.sum() > 5000
         assert scipy.stats.chisquare(counts).pvalue > 1e-3

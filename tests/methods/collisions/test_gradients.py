@@ -92,7 +92,7 @@ def test_the_gradient_along_paths_is_that_of_the_mean():
         float(jax.grad(mean)(kn.SimResNet(-0.7, 0.3, kn.Identity()), jax.random.key(i)).weight.value) for i in range(4)
     ]
     # Its error is that of an average over particles.
-    assert np.mean(found) == pytest.approx(float(exact), abs=4 * max(np.std(found), 2e-3))
+    assert np.mean(found) == pytest.approx(float(exact), abs=4 * max(float(np.std(found)), 2e-3))
     assert abs(np.mean(found) / float(exact) - 1) < 0.02
 
 

@@ -1,6 +1,7 @@
 """Particles with noise: how they are run, and what their discrete law is."""
 
 import functools
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -15,7 +16,7 @@ from tests.methods.affine_diffusion import ONE
 KEY = jax.random.key(0)
 
 
-def equation(w, b, nu, diffusion=ONE, walls=None):
+def equation(w, b, nu, diffusion: Any = ONE, walls=None):
     return kn.FokkerPlanck(kn.SimResNet(w, b, kn.Identity()), nu, diffusion, walls)
 
 

@@ -41,7 +41,8 @@ def test_gradients_along_paths():
     """By w, b, nu, K and the initial samples: reverse mode, and central differences with the same noise, which the way back
     draws again and nothing keeps."""
     # In each of two spans 8 states, and twice 32 on the way back; all noise would be 400.
-    assert reverse().memory_analysis().temp_size_in_bytes < 8 * START.size * 200
+    memory = reverse().memory_analysis()
+    assert memory is not None and memory.temp_size_in_bytes < 8 * START.size * 200
     h = 1e-4
     for diffusion in (ONE, X):
         point = (equation(-0.8, 0.3, 0.7, diffusion), START)
@@ -55,7 +56,8 @@ def test_gradients_along_paths():
 @pytest.mark.slow
 def test_forward_mode_gives_the_digits_of_reverse_mode():
     def along(h, point):
-        return weighted(*shifted(point, h), MANY_STEPS, kn.ForwardMode())
+        law, start = shifted(point, h)
+        return weighted(law, start, MANY_STEPS, kn.ForwardMode())
 
     forward = jax.jit(lambda h, point: jax.jvp(lambda h: along(h, point), (h,), (jnp.ones_like(h),)))
     for diffusion in (ONE, X):

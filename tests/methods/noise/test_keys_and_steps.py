@@ -30,7 +30,7 @@ def test_keys():
     for wrong in (0, keys, "key"):
         for either in (law, kn.MeanField(law.net)):
             with pytest.raises(TypeError, match="key"):
-                kn.solve(either, kn.Ensemble(start), t1=1.0, key=wrong)
+                kn.solve(either, kn.Ensemble(start), t1=1.0, key=wrong)  # pyright: ignore[reportArgumentType]
     # What is not random leaves a key alone.
     still = functools.partial(kn.solve, kn.MeanField(law.net), kn.Ensemble(start), t1=1.0, method=kn.Layers(10))
     np.testing.assert_array_equal(still(key=KEY).final.samples, still().final.samples)

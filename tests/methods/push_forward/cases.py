@@ -1,5 +1,7 @@
 """Linear Boltzmann equations on a density, how they are solved, and what their moments are."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -14,7 +16,7 @@ CELLS, FEWER, FINE = 60, 16, 400
 NORMAL, UNIFORM = kn.NormalNoise(), kn.UniformNoise()
 
 
-def equation(which, w, b, eps=1.0, nu=0.0, rate=1.0, exponent=0, noise=NORMAL, dtype=float):
+def equation(which, w, b, eps=1.0, nu=0.0, rate=1.0, exponent=0, noise: Any = NORMAL, dtype: Any = float):
     """Every field and every K in one compiled program."""
     w, b, delta, c, scale, power, other, eps, nu, rate = (
         jnp.asarray(each, dtype) for each in (w, b, 0.5, 1.0, 1.0, exponent, 0.0, eps, nu, rate)
@@ -57,9 +59,9 @@ class Wave(eqx.Module):
 KNOTS, WEIGHTS = [0.0, 0.4, 1.0], [-1.0, 0.0, -0.5]
 
 
-def turning(rate, eps, dtype=float):
+def turning(rate, eps):
     """A weight with kinks and a bias that turns."""
-    bias = Wave(jnp.asarray(0.5, dtype), jnp.asarray(6.0, dtype))
+    bias = Wave(jnp.asarray(0.5), jnp.asarray(6.0))
     return kn.Boltzmann(kn.SimResNet(kn.Interpolated(KNOTS, WEIGHTS), bias, kn.Identity()), eps, 0.7, rate=rate)
 
 
