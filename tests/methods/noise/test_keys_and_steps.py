@@ -72,7 +72,8 @@ def test_how_many_steps_there_are_by_default():
     # Never shorter than a 100,000th of the whole.
     zero, quarter, one = (jnp.asarray(t) for t in (0.0, 0.25, 1.0))
     law = kn.FokkerPlanck(kn.SimResNet(-1e9, 0.0, kn.Identity()), 1.0)
-    assert stochastic.enough_steps(law, jnp.zeros(3), zero, quarter, Times(zero, one, None)) == 25_000
+    enough = eqx.filter_jit(stochastic.enough_steps)
+    assert enough(law, jnp.zeros(3), zero, quarter, Times(zero, one, None)) == 25_000
 
 
 def test_the_largest_slope():

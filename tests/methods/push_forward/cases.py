@@ -12,7 +12,7 @@ from tests.methods.moments_of_collisions import moments_in_time
 from tests.steady_laws import AnyField, PowerOfX
 
 # One number of cells for almost everything: each is a program of its own. Few where only time matters.
-CELLS, FEWER, FINE = 60, 16, 400
+CELLS, FEWER, FINE = 60, 30, 400
 NORMAL, UNIFORM = kn.NormalNoise(), kn.UniformNoise()
 
 

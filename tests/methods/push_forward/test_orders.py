@@ -64,9 +64,9 @@ def test_fourth_order_in_time():
             density = run(turning(2.0, 1.0), density, 2 * t1, 4, t0=2 * t0, max_steps=10).final
         return density
 
-    precise = often(24)
-    errors = [distance(often(parts), precise) for parts in (3, 6, 12)]
-    assert 3.8 < order((3, 6, 12), errors) < 4.3, errors
+    precise = often(32)
+    errors = [distance(often(parts), precise) for parts in (4, 8, 16)]
+    assert 3.8 < order((4, 8, 16), errors) < 4.3, errors
     # Three spans of four steps, with kinks at 0.4 and 1 between them, of which ten reach the middle of the third.
     early = run(turning(2.0, 1.0), start, 1.4, 4, max_steps=10, throw=False)
     assert early.result == kn.Result.max_steps_reached and int(early.stats["steps"]) == 10
