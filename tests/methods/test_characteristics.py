@@ -36,9 +36,9 @@ class Wind(eqx.Module):
         return self.speed(t) * jnp.ones_like(x)
 
 
-@pytest.mark.parametrize("which", ACTIVATION)
+@pytest.mark.parametrize("which", [IDENTITY, TANH])
 def test_characteristics_are_of_third_order(which):
-    """Finer grids are smaller ones, all with room for the density: one compiled program."""
+    """Finer grids are smaller ones: one compiled program."""
     errors, reaches = [], np.array([16.0, 8.0, 5.0])
     for reach in reaches:
         grid = kn.Grid(-reach, reach, CELLS)
