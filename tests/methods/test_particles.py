@@ -166,7 +166,7 @@ def test_units_of_particles():
         ({"t1": -1.0}, kn.Result.bad_times),
         ({"saved": 0.9}, kn.Result.bad_times),
     ],
-    ids=str,
+    ids=["right", "beyond the wall", "no field", "no end", "an end before", "no order"],
 )
 def test_wrong_values_that_are_traced_become_results(changed, expected):
     numbers = {"w": 1.0, "b": 0.1, "wall": 3.0, "t1": 1.0, "saved": 0.5} | changed

@@ -1,6 +1,5 @@
 """The implicit Fokker-Planck solver and steady states: they stay, and what any step keeps on the way there."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ from tests.closed_forms import l1
 from tests.methods.chang_cooper.cases import CELLS, often, run
 from tests.steady_laws import CUBIC, GENERALISED_GAMMA, IDENTITY, RELU, equation
 
-steady = jax.jit(lambda law, grid: law.steady_state(grid))
 FAMILIES = {
     "Gaussian": {"which": IDENTITY, "w": -1.0, "b": 0.3, "nu": 1.0},
     "inverse Gamma": {"which": IDENTITY, "w": -1.0, "b": 1.0, "nu": 1.0, "exponent": 1},
@@ -30,7 +28,7 @@ WALLED = dict.fromkeys(FAMILIES, (0.0, 8.0)) | {"Gaussian": (-3.0, 5.0)}
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_steady_state_stays_for_many_steps(name, t1, times):
     law = equation(**FAMILIES[name], walls=WALLED[name])
-    start = steady(law, kn.Grid(*WALLED[name], CELLS))
+    start = law.steady_state(kn.Grid(*WALLED[name], CELLS))
     final = often(law, start, t1, times)
     np.testing.assert_allclose(final.values, start.values, rtol=1e-12, atol=1e-12 * float(jnp.max(start.values)))
 
@@ -61,7 +59,7 @@ def test_any_step_keeps_signs_and_mass_and_lowers_the_entropy(heights, which, nu
         assert float(solution.stats["smallest_average"]) >= 0
     states = jnp.stack(states)
     np.testing.assert_allclose(jnp.sum(states, axis=1), jnp.sum(start.values), rtol=1e-12)
-    fall = np.diff(entropies(states / jnp.sum(start.values), steady(law, grid).values * grid.width))
+    fall = np.diff(entropies(states / jnp.sum(start.values), law.steady_state(grid).values * grid.width))
     assert np.all(fall <= 1e-11), fall
 
 
