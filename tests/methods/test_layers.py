@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
 import kinetic_nde as kn
 from tests.closed_forms import order
@@ -24,11 +25,23 @@ def test_layers_are_forward_euler_to_round_off():
     np.testing.assert_allclose(solution[1].samples, states[3], rtol=1e-12, atol=1e-13)
 
 
-def test_layers_converge_at_first_order_to_the_neural_ode():
-    class Wave(eqx.Module):
-        def __call__(self, t):
-            return jnp.cos(3 * t)
+class Wave(eqx.Module):
+    """cos 3t."""
 
+    def __call__(self, t):
+        return jnp.cos(3 * t)
+
+
+@pytest.mark.parametrize("counts", [(20, 40, 80), pytest.param((20, 40, 80, 160), marks=pytest.mark.slow)], ids=len)
+def test_layers_converge_at_first_order_to_the_neural_ode(counts):
+    equation, x = kn.MeanField(kn.SimResNet(Wave(), 0.3, kn.Tanh())), np.linspace(-1, 1, 11)
+    exact = solve_ivp(lambda t, x: np.tanh(np.cos(3 * t) * x + 0.3), (0, 1), x, rtol=1e-10, atol=1e-12).y[:, -1]
+    solve = lambda count: kn.solve(equation, kn.Ensemble(x), t1=1.0, method=kn.Layers(count)).final.samples
+    assert 0.9 < order(counts, [np.max(np.abs(np.asarray(solve(count)) - exact)) for count in counts]) < 1.1
+
+
+@pytest.mark.slow
+def test_layers_and_particles_come_together():
     equation, start = kn.MeanField(kn.SimResNet(Wave(), 0.3, kn.Tanh())), kn.Ensemble(np.linspace(-1, 1, 11))
     exact = kn.solve(equation, start, t1=1.0).final.samples
     counts = [20, 40, 80, 160]
@@ -58,12 +71,11 @@ def test_layers_are_differentiated_in_float32_too():
         start = kn.Ensemble(jnp.asarray([-1.0, 0.2, 0.7], w.dtype))
         return kn.solve(kn.MeanField(net, (-1.0, 1.0)), start, t1=1.0, method=kn.Layers(8)).final.energy
 
-    single, double = (jax.grad(energy)(jnp.asarray(0.8, dtype)) for dtype in (jnp.float32, jnp.float64))
+    single, double = (jax.jit(jax.grad(energy))(jnp.asarray(0.8, dtype)) for dtype in (jnp.float32, jnp.float64))
     assert single.dtype == jnp.float32
     np.testing.assert_allclose(single, double, rtol=1e-5)
-    np.testing.assert_allclose(
-        double, (energy(jnp.array(0.8 + 1e-6)) - energy(jnp.array(0.8 - 1e-6))) / 2e-6, rtol=1e-6
-    )
+    value = jax.jit(energy)
+    np.testing.assert_allclose(double, (value(np.array(0.8 + 1e-6)) - value(np.array(0.8 - 1e-6))) / 2e-6, rtol=1e-6)
 
 
 class Jumping(eqx.Module):
@@ -95,10 +107,24 @@ class JumpingField(eqx.Module):
         return jnp.tanh(jnp.where(t < 0.6, self.values[0], self.values[1]) * (x + 1))
 
 
+VALUES = jnp.array([1.2, -1.5])
+TABLE = kn.PiecewiseConstant([0.0, 0.6], VALUES)
+OWN = [kn.SimResNet(Jumping(VALUES), Holding(TABLE), kn.Tanh()), JumpingField(VALUES)]
+
+
+def test_layers_never_ask_for_what_jumps_on_the_far_side():
+    """A module or a field of the user's own gives what the table of the same values gives. The third layer starts at
+    0.2 + 0.2 + 0.2 > 0.6."""
+    start = kn.Ensemble(np.linspace(-1, 1, 5))
+    solve = lambda field: kn.solve(kn.MeanField(field), start, t1=1.0, method=kn.Layers(5)).final.samples
+    expected = solve(kn.SimResNet(TABLE, TABLE, kn.Tanh()))
+    for field in OWN:
+        np.testing.assert_allclose(solve(field), expected, rtol=1e-10, atol=1e-11)
+
+
+@pytest.mark.slow
 def test_what_jumps_is_never_asked_on_the_far_side():
     """A module or a field of the user's own gives what the table of the same values gives, whatever the method."""
-    values = jnp.array([1.2, -1.5])
-    table = kn.PiecewiseConstant([0.0, 0.6], values)
     density = kn.Density.gaussian(0.0, 1.0, kn.Grid(-4.0, 4.0, 40))
     ensemble = kn.Ensemble(np.linspace(-1, 1, 5))
 
@@ -112,8 +138,8 @@ def test_what_jumps_is_never_asked_on_the_far_side():
             kn.Flow(equation, kn.StandardNormal(), t1=1.0).log_prob(ensemble.samples),
         ]
 
-    expected = everything(kn.SimResNet(table, table, kn.Tanh()))
-    for field in (kn.SimResNet(Jumping(values), Holding(table), kn.Tanh()), JumpingField(values)):
+    expected = everything(kn.SimResNet(TABLE, TABLE, kn.Tanh()))
+    for field in OWN:
         for one, other in zip(everything(field), expected, strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-11)
 

@@ -1,4 +1,4 @@
-"""Particles: closed forms, walls, layers, agreement with the density."""
+"""Particles without noise: closed forms, walls, layers, agreement with the density, derivatives, wrong input."""
 
 import functools
 
@@ -11,11 +11,30 @@ import pytest
 from scipy.linalg import expm
 
 import kinetic_nde as kn
-from tests.closed_forms import ACTIVATIONS, flow
+from tests.closed_forms import ACTIVATIONS, flow, order
+from tests.methods.any_velocity import (
+    ACTIVATION,
+    ATTRACTING_POLE,
+    IDENTITY,
+    NEVER_FINITE,
+    ROOT,
+    SQUARE,
+    mean_field,
+)
 
 
+@pytest.mark.parametrize("which", ACTIVATION)
+def test_closed_forms_in_one_dimension(which):
+    start = np.random.default_rng(0).normal(size=200)
+    for w, b in ((-0.9, 0.4), (0.7, -0.2)):
+        solution = kn.solve(mean_field(which, w, b), kn.Ensemble(start), t1=2.0, saveat=[0.5, 2.0])
+        for i, t in enumerate((0.5, 2.0)):
+            np.testing.assert_allclose(solution[i].samples, flow(ACTIVATION[which], w, b, t, start), atol=2e-7)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("act", ACTIVATIONS, ids=lambda act: type(act).__name__)
-def test_closed_forms_in_one_dimension(act):
+def test_closed_forms_of_networks(act):
     start = np.random.default_rng(0).normal(size=200)
     for w, b in ((-0.9, 0.4), (0.7, -0.2)):
         solution = kn.solve(kn.MeanField(kn.SimResNet(w, b, act)), kn.Ensemble(start), t1=2.0, saveat=[0.5, 2.0])
@@ -31,6 +50,7 @@ def test_the_matrix_exponential_in_eight_dimensions():
     np.testing.assert_allclose(final.samples, (start - fixed) @ expm(1.5 * w).T + fixed, atol=2e-7)
 
 
+@pytest.mark.slow
 def test_layers_end_where_they_should():
     net = kn.SimResNet(kn.PiecewiseConstant([0.0, 0.37, 0.8], [1.0, -2.0, 0.5]), 0.1, kn.Identity())
     x, start = np.array([-1.0, 0.3, 2.0]), np.array([-1.0, 0.3, 2.0])
@@ -55,6 +75,7 @@ def test_walls_hold_particles_and_let_them_go_when_the_field_turns():
     assert float(jnp.max(at_the_walls)) == 8.0 and float(jnp.min(at_the_walls)) == 2.0
 
 
+@pytest.mark.slow
 def test_a_smooth_turn_of_the_field_at_a_wall():
     """dx/dt = cos t from x = 0.5 with a wall at 1: it leaves at t = pi / 2 and not before."""
 
@@ -69,6 +90,7 @@ def test_a_smooth_turn_of_the_field_at_a_wall():
     np.testing.assert_allclose(solution.distributions.samples[:, 0], exact, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_particles_and_density_come_together_like_the_root_of_their_number():
     net, walls = kn.SimResNet(1.0, -0.3, kn.Tanh()), (-3.0, 3.0)
     grid = kn.Grid(-3.0, 3.0, 400)
@@ -83,11 +105,11 @@ def test_particles_and_density_come_together_like_the_root_of_their_number():
             return kn.wasserstein(particles, density)
 
         distances.append(np.mean([float(distance(key)) for key in jax.random.split(jax.random.key(m), 6)]))
-    rate = -np.polyfit(np.log(sizes), np.log(distances), 1)[0]
-    assert 0.4 < rate < 0.6, (rate, distances)
+    assert 0.4 < order(sizes, distances) < 0.6, distances
 
 
-def test_units_of_particles():
+@pytest.mark.slow
+def test_units_of_particles_between_walls():
     net = kn.SimResNet(0.9, -0.4, kn.Tanh())
     start = np.random.default_rng(0).normal(size=50)
     one = kn.solve(kn.MeanField(net, (-4.0, 4.0)), kn.Ensemble(start), t1=2.0)
@@ -97,39 +119,62 @@ def test_units_of_particles():
         np.testing.assert_allclose(same.final.samples / factor, one.final.samples, rtol=1e-10, atol=1e-10)
 
 
-def test_far_from_zero_the_same_digits_are_right():
-    for offset in (0.0, 1e6):
-        start = offset + np.linspace(-1, 1, 11)
-        final = kn.solve(kn.MeanField(kn.SimResNet(-1.0, offset, kn.Identity())), kn.Ensemble(start), t1=1.0).final
-        np.testing.assert_allclose(final.samples - offset, (start - offset) * np.exp(-1), atol=2e-9)
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_far_from_zero_the_same_digits_are_right(offset):
+    start = offset + np.linspace(-1, 1, 200)
+    final = kn.solve(mean_field(IDENTITY, -1.0, offset), kn.Ensemble(start), t1=1.0, saveat=[0.5, 1.0]).final
+    np.testing.assert_allclose(final.samples - offset, (start - offset) * np.exp(-1), atol=2e-9)
 
 
-@pytest.mark.parametrize(
-    "field", [lambda t, x: x / (x - x), lambda t, x: x * x, lambda t, x: jnp.sqrt(x), lambda t, x: -1 / x]
-)
-def test_a_singular_field_ends_in_a_result_and_not_never(field):
-    solution = kn.solve(kn.MeanField(field), kn.Ensemble([-1.0, 0.0, 1.0, 2.0]), t1=2.5, throw=False)
+@pytest.mark.parametrize("which", [NEVER_FINITE, SQUARE, ROOT, ATTRACTING_POLE])
+def test_a_singular_field_ends_in_a_result_and_not_never(which):
+    start = kn.Ensemble(np.tile([-1.0, 0.0, 1.0, 2.0], 50))
+    solution = kn.solve(mean_field(which), start, t1=2.5, saveat=[0.5, 2.0], throw=False)
     assert solution.result == kn.Result.not_finite and "no longer finite" in solution.message
 
 
-def test_wrong_values_that_are_traced_become_results():
-    samples = kn.Ensemble([0.0, 1.0, 2.0])
-
-    def result(wall=3.0, w=1.0, t1=1.0, save=0.5):
-        equation = kn.MeanField(kn.SimResNet(w, 0.1, kn.Tanh()), (None, wall))
-        return kn.solve(equation, samples, t1=t1, saveat=[save, 0.7], throw=False).result
-
-    assert jax.jit(result)() == kn.Result.successful
-    for name, value, expected in (
-        ("wall", 1.5, kn.Result.bad_initial),
-        ("w", np.nan, kn.Result.not_finite),
-        ("t1", np.inf, kn.Result.bad_times),
-        ("t1", -1.0, kn.Result.bad_times),
-        ("save", 0.9, kn.Result.bad_times),
-    ):
-        assert jax.jit(lambda value, name=name: result(**{name: value}))(value) == expected, name
+@jax.jit
+def tanh_below_a_wall(w, b, wall, start, t1, saved):
+    """The result and the particles in the end, after save times at `saved` and 0.7 of the whole."""
+    equation = kn.MeanField(kn.SimResNet(w, b, kn.Tanh()), (None, wall))
+    saveat = jnp.stack([saved, 0.7 * t1])
+    solution = kn.solve(equation, kn.Ensemble(start), t1=t1, saveat=saveat, throw=False)
+    return solution.result, solution.final.samples
 
 
+def test_units_of_particles():
+    """Some of them come to the wall."""
+    net, start = kn.SimResNet(0.9, -0.4, kn.Tanh()), np.random.default_rng(0).normal(size=50)
+    solve = lambda *numbers: tanh_below_a_wall(*map(np.asarray, numbers))
+    _, one = solve(0.9, -0.4, 2.5, start, 2.0, 0.5)
+    assert 0 < np.sum(np.asarray(one) == 2.5) < 20
+    for factor in (1000.0, 1e-3):
+        scaled, time = kn.rescale(net, factor)
+        w, b = scaled.weight(0.0), scaled.bias(0.0)
+        result, same = solve(w, b, 2.5 * factor, factor * start, 2.0 * time, 0.5 * time)
+        assert result == kn.Result.successful
+        np.testing.assert_allclose(same / factor, one, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, kn.Result.successful),
+        ({"wall": 1.5}, kn.Result.bad_initial),
+        ({"w": np.nan}, kn.Result.not_finite),
+        ({"t1": np.inf}, kn.Result.bad_times),
+        ({"t1": -1.0}, kn.Result.bad_times),
+        ({"saved": 0.9}, kn.Result.bad_times),
+    ],
+    ids=["right", "beyond the wall", "no field", "no end", "an end before", "no order"],
+)
+def test_wrong_values_that_are_traced_become_results(changed, expected):
+    numbers = {"w": 1.0, "b": 0.1, "wall": 3.0, "t1": 1.0, "saved": 0.5} | changed
+    arguments = {name: np.asarray(value) for name, value in numbers.items()}
+    assert tanh_below_a_wall(start=np.linspace(0.0, 2.0, 50), **arguments)[0] == expected
+
+
+@pytest.mark.slow
 def test_gradients_through_particles():
     start = np.random.default_rng(0).normal(size=20)
 
@@ -148,18 +193,28 @@ def test_gradients_through_particles():
     np.testing.assert_allclose(reverse, central, rtol=1e-5)
 
 
-def test_gradients_past_walls():
+@functools.partial(jax.jit, static_argnums=1)
+def energy_past_walls(b, adjoint):
     """v = 0.7 x + b until t = 1, back again from there: particles reach both walls, and one comes to neither."""
+    net = kn.SimResNet(kn.PiecewiseConstant([0.0, 1.0], [0.7, -1.1]), b, kn.Identity())
+    start = kn.Ensemble([-0.9, 0.1, 0.5, 0.8])
+    return kn.solve(kn.MeanField(net, (-1.0, 1.0)), start, t1=1.5, adjoint=adjoint).final.energy
 
-    @functools.partial(jax.jit, static_argnums=1)
-    def loss(p, adjoint):
-        net = kn.SimResNet(kn.PiecewiseConstant([0.0, 1.0], [0.7, -1.1]), p, kn.Identity())
-        equation = kn.MeanField(net, (-1.0, 1.0))
-        return kn.solve(equation, kn.Ensemble([-0.9, 0.1, 0.5, 0.8]), t1=1.5, adjoint=adjoint).final.energy
 
-    central = (loss(0.2 + 1e-5, kn.CheckpointAdjoint()) - loss(0.2 - 1e-5, kn.CheckpointAdjoint())) / 2e-5
-    np.testing.assert_allclose(jax.grad(loss)(0.2, kn.CheckpointAdjoint()), central, rtol=1e-5)
-    np.testing.assert_allclose(jax.jacfwd(loss)(0.2, kn.ForwardMode()), central, rtol=1e-5)
+def difference_past_walls():
+    low, high = (energy_past_walls(b, kn.CheckpointAdjoint()) for b in (0.2 - 1e-5, 0.2 + 1e-5))
+    return (high - low) / 2e-5
+
+
+def test_the_gradient_past_walls():
+    reverse = jax.grad(energy_past_walls)(0.2, kn.CheckpointAdjoint())
+    np.testing.assert_allclose(reverse, difference_past_walls(), rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_derivative_past_walls_in_forward_mode():
+    forward = jax.jacfwd(energy_past_walls)(0.2, kn.ForwardMode())
+    np.testing.assert_allclose(forward, difference_past_walls(), rtol=1e-5)
 
 
 def test_bad_input():

@@ -1,6 +1,7 @@
 """Particles with noise: how they are run, and what their discrete law is."""
 
 import functools
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -10,23 +11,12 @@ import numpy as np
 import kinetic_nde as kn
 from kinetic_nde.methods import brownian, euler_maruyama, stochastic
 from kinetic_nde.methods.method import Options, Times
+from tests.methods.affine_diffusion import ONE
 
 KEY = jax.random.key(0)
 
 
-class Affine(eqx.Module):
-    """K(x) = k_0 + k_1 x: one compiled program for noise that depends on x and for noise that does not."""
-
-    k: jax.Array = eqx.field(converter=jnp.asarray)
-
-    def __call__(self, x):
-        return self.k[0] + self.k[1] * x
-
-
-ONE, X = Affine([1.0, 0.0]), Affine([0.0, 1.0])
-
-
-def equation(w, b, nu, diffusion=ONE, walls=None):
+def equation(w, b, nu, diffusion: Any = ONE, walls=None):
     return kn.FokkerPlanck(kn.SimResNet(w, b, kn.Identity()), nu, diffusion, walls)
 
 
