@@ -48,6 +48,7 @@ def test_next_to_a_jump_it_is_flat():
     assert float(jnp.max(heights(density))) < 1.01
 
 
+@pytest.mark.slow
 @given(values=rough)
 def test_float32_is_finite(values):
     grid = kn.Grid(np.float32([-2.0, -1.0]), np.float32([3.0, 2.5]), (12, 12))
@@ -87,11 +88,21 @@ def test_axes_exchanged_mirrored_and_in_other_units(values, scale, factor):
     )
 
 
+@pytest.mark.slow
 def test_batches_and_traced_values():
-    grids = kn.Grid(*BOX, (12, 12))
-    make = lambda mean: kn.Density.gaussian(mean, COVARIANCE, grids)
-    means = jnp.array([[0.3, -0.2], [0.1, 0.4]])
+    """Variances of a batch are those of each, and where the mean goes the mean of the polynomials goes."""
+
+    make = lambda mean: kn.Density.gaussian(mean, COVARIANCE, kn.Grid(*BOX, (12, 12)))
+    means = np.array([[0.3, -0.2], [0.1, 0.4]])
     together = jax.jit(jax.vmap(lambda mean: make(mean).variance))(means)
-    np.testing.assert_allclose(together[1], make(means[1]).variance, rtol=1e-12)
-    slope = jax.jit(jax.jacrev(lambda mean: make(mean).mean))(means[0])
-    np.testing.assert_allclose(slope, np.eye(2), atol=2e-2)
+    np.testing.assert_allclose(together[1], computed(make(means[1]))["variance"], rtol=1e-12)
+    back = jax.jit(lambda mean, weights: jax.vjp(lambda mean: make(mean).mean, mean)[1](weights)[0])
+    for weights in np.eye(2):
+        np.testing.assert_allclose(back(means[0], weights), weights, atol=2e-2)
+
+
+def test_changing_numbers_compiles_nothing():
+    before = plane.reconstruct._cache_size()
+    for shift in (0.0, 0.1, 0.25):
+        assert float(kn.Density(kn.Grid((-2.0 + shift, -1.0), (3.0, 2.5), (12, 12)), np.ones((12, 12))).energy) > 0
+    assert plane.reconstruct._cache_size() <= before + 1

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import kinetic_nde as kn
-from kinetic_nde.distributions import plane
 from tests.distributions.plane_cases import GRID
 
 
@@ -79,10 +78,3 @@ def test_conditionals_of_traced_places_are_none_outside():
     density = kn.Density.uniform((-1.0, 0.0), (0.5, 2.0), GRID)
     at = jax.jit(lambda x: density.conditional(0, x).values)
     assert jnp.all(jnp.isfinite(at(0.0))) and jnp.all(jnp.isnan(at(9.0))) and jnp.all(jnp.isnan(at(2.0)))
-
-
-def test_changing_numbers_compiles_nothing():
-    before = plane.reconstruct._cache_size()
-    for shift in (0.0, 0.1, 0.25):
-        assert float(kn.Density(kn.Grid((-2.0 + shift, -1.0), (3.0, 2.5), (12, 12)), np.ones((12, 12))).energy) > 0
-    assert plane.reconstruct._cache_size() <= before + 1

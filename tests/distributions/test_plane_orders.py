@@ -1,10 +1,23 @@
 """The polynomials of a density in two dimensions: all that they say is of third order, and mass is kept."""
 
 import numpy as np
-import pytest
+from scipy.stats import norm
 
 from tests.closed_forms import order
-from tests.distributions.plane_cases import ELSEWHERE, computed, exact_averages, quadrature, waves, wavy, wider
+from tests.distributions.plane_cases import (
+    COVARIANCE,
+    ELSEWHERE,
+    MEAN,
+    computed,
+    exact_averages,
+    gaussian,
+    quadrature,
+    waves,
+    wavy,
+    wider,
+)
+
+CELLS = [40, 80, 160]
 
 
 def exact_integrals():
@@ -78,3 +91,17 @@ def test_mass_is_kept_to_rounding():
         np.testing.assert_allclose(
             got["conditionals"][axis].sum() * float(wavy(80).grid.width[1 - axis]), 1, rtol=1e-13
         )
+
+
+def test_conditionals_and_marginals_of_a_correlated_gaussian():
+    density = gaussian(160)
+    got = computed(density, (0.7, -0.6))
+    for axis, at in ((0, 0.7), (1, -0.6)):
+        line, other = density.grid.axes[axis], density.grid.axes[1 - axis]
+        slope = COVARIANCE[0, 1] / COVARIANCE[axis, axis]
+        mean = MEAN[1 - axis] + slope * (at - MEAN[axis])
+        std = np.sqrt(COVARIANCE[1 - axis, 1 - axis] - slope * COVARIANCE[0, 1])
+        exact = np.diff(norm(mean, std).cdf(other.faces)) / float(other.width)
+        np.testing.assert_allclose(got["conditionals"][axis], exact, atol=1e-3)
+        marginal = np.diff(norm(MEAN[axis], np.sqrt(COVARIANCE[axis, axis])).cdf(line.faces)) / float(line.width)
+        np.testing.assert_allclose(got["marginals"][axis], marginal, atol=1e-7)

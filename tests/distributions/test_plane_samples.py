@@ -10,6 +10,7 @@ import kinetic_nde as kn
 from tests.distributions.plane_cases import BOX, COVARIANCE, GRID, MEAN, gaussian
 
 
+@pytest.mark.slow
 def test_samples_follow_the_density():
     density = gaussian()
     samples = np.asarray(density.sample(jax.random.key(2), 4000))
@@ -20,17 +21,28 @@ def test_samples_follow_the_density():
 
 
 def test_evenly_spread_shares_give_the_moments():
-    """Within cells too: on so few of them the mixed term is a sixteenth of the covariance."""
-    density = kn.Density.from_function(
-        lambda p: 1 + 0.9 * p[0] * p[1] + 0.3 * p[1], kn.Grid((-1.0, -1.0), (1.0, 1.0), 4)
-    )
+    """Within cells too: on so few of them the mixed term is a sixteenth of the covariance. They move with the averages, so
+    that this is true of derivatives."""
     shares = (np.arange(200) + 0.5) / 200
-    points = np.asarray(density.plane.quantile(jnp.stack(jnp.meshgrid(shares, shares), axis=-1).reshape(-1, 2)))
-    np.testing.assert_allclose(points.mean(axis=0), density.mean, atol=2e-5)
-    np.testing.assert_allclose(np.cov(points.T), density.variance, atol=1e-4)
+    pairs = np.stack(np.meshgrid(shares, shares), axis=-1).reshape(-1, 2)
+
+    def moments(a):
+        density = kn.Density.from_function(
+            lambda p: 1 + a * p[0] * p[1] + 0.3 * p[1], kn.Grid((-1.0, -1.0), (1.0, 1.0), 4)
+        )
+        points = density.plane.quantile(pairs)
+        return points, density.mean, density.variance, jnp.cov(points.T)
+
+    (points, mean, variance, spread), tangents = jax.jit(lambda a: jax.jvp(moments, (a,), (jnp.ones_like(a),)))(
+        np.float64(0.9)
+    )
+    np.testing.assert_allclose(np.asarray(points).mean(axis=0), mean, atol=2e-5)
+    np.testing.assert_allclose(spread, variance, atol=1e-4)
+    np.testing.assert_allclose(tangents[3], tangents[2], atol=1e-4)
+    assert abs(tangents[2][0, 1]) > 0.05
 
 
-def test_samples_avoid_empty_cells_and_move_with_the_averages():
+def test_samples_avoid_empty_cells():
     corners = np.zeros((12, 12))
     corners[2, 3], corners[7, 9], corners[11, 0] = 1.0, 2.0, 0.5
     samples = kn.Density(GRID, corners).sample(jax.random.key(0), 1000)
@@ -38,6 +50,10 @@ def test_samples_avoid_empty_cells_and_move_with_the_averages():
     found, counts = np.unique(cells, axis=0, return_counts=True)
     assert found.tolist() == [[2, 3], [7, 9], [11, 0]]
     np.testing.assert_allclose(counts / 1000, [2 / 7, 4 / 7, 1 / 7], atol=0.04)
+
+
+@pytest.mark.slow
+def test_samples_move_with_the_averages():
     moved = lambda shift: jnp.mean(
         kn.Density.gaussian(MEAN + shift, COVARIANCE, kn.Grid(*BOX, (64, 72))).sample(jax.random.key(2), 4000), axis=0
     )

@@ -17,14 +17,15 @@ Q = np.linspace(0.0, 1.0, 41)
 @jax.jit
 def facts(density):
     """What is asked of any density, as one program."""
-    quantiles = density.quantile(Q)
+    dtype = density.values.dtype
+    quantiles = density.quantile(jnp.asarray(Q, dtype))
     return {
-        "heights": jax.vmap(density.profile.at, in_axes=0, out_axes=0)(np.linspace(-0.5, 0.5, 21)),
-        "cdf": density.cdf(np.linspace(-2.0, 3.0, 1001)),
+        "heights": jax.vmap(density.profile.at, in_axes=0, out_axes=0)(jnp.linspace(-0.5, 0.5, 21, dtype=dtype)),
+        "cdf": density.cdf(jnp.linspace(-2.0, 3.0, 1001, dtype=dtype)),
         "cdf of quantiles": density.cdf(quantiles),
         "quantiles": quantiles,
         "variance": density.variance,
-        "slopes": jax.grad(lambda values: kn.Density(GRID, values).variance)(density.values),
+        "slopes": jax.grad(lambda values: kn.Density(density.grid, values).variance)(density.values),
     }
 
 
@@ -39,6 +40,15 @@ def test_it_is_a_density(values):
     np.testing.assert_allclose(got["cdf of quantiles"], Q, atol=1e-12)
     assert got["variance"] >= 0
     assert np.all(np.isfinite(got["slopes"]))
+
+
+@given(values=averages)
+def test_in_single_precision_too(values):
+    grid = kn.Grid(np.float32(-2.0), np.float32(3.0), 40)
+    got = facts(kn.Density(grid, np.asarray(values, np.float32)))
+    for name, each in got.items():
+        assert each.dtype == np.float32 and np.all(np.isfinite(each)), name
+    assert np.min(got["heights"]) >= -1e-5 * max(values)
 
 
 def test_quantiles_where_there_is_no_mass_are_the_first_there():
