@@ -1,5 +1,7 @@
 """Fokker-Planck equations of all families in one compiled program, and their steady states in closed form."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -45,7 +47,9 @@ class PowerOfX(eqx.Module):
         return self.scale * power
 
 
-def equation(which, w, b, nu, exponent=0, other=0, scale=1.0, delta=0.5, c=1.0, walls=None, dtype=float):
+def equation(
+    which, w, b, nu, exponent: float = 0, other: float = 0, scale=1.0, delta=0.5, c=1.0, walls=None, dtype: Any = float
+):
     numbers = (jnp.asarray(each, dtype) for each in (w, b, delta, c))
     field = AnyField(jnp.asarray(which), *numbers)
     diffusion = PowerOfX(*(jnp.asarray(each, dtype) for each in (scale, exponent, other)))
