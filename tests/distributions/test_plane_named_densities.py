@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import pytest
 from hypothesis import given, strategies as st
 
 import kinetic_nde as kn
