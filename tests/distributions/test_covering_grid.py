@@ -64,7 +64,7 @@ def test_bad_input():
     with pytest.raises(TypeError, match="takes a kn.MeanField"):
         kn.Grid.covering(NET, ENSEMBLE, 1.0, 10)
     with pytest.raises(TypeError, match="noise carries mass"):
-        kn.Grid.covering(kn.FokkerPlanck(NET, 1.0), ENSEMBLE, 1.0, 10)
+        kn.Grid.covering(kn.FokkerPlanck(NET, nu=1.0), ENSEMBLE, 1.0, 10)
     for t1 in (-1.0, np.inf):
         with pytest.raises(ValueError, match="t1 must be finite and not negative"):
             kn.Grid.covering(equation, ENSEMBLE, t1, 10)

@@ -27,7 +27,7 @@ def test_what_is_for_one_dimension_names_the_marginal():
     with pytest.raises(ValueError, match="Characteristics is for one dimension"):
         kn.solve(equation, density, t1=1.0, method=kn.Characteristics())
     with pytest.raises(ValueError, match="ChangCooper is for one dimension"):
-        kn.solve(kn.FokkerPlanck(equation.field, 1.0), density, t1=1.0, method=kn.ChangCooper())
+        kn.solve(kn.FokkerPlanck(equation.field, nu=1.0), density, t1=1.0, method=kn.ChangCooper())
 
 
 def test_bad_input():

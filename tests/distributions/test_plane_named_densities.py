@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import pytest
 from hypothesis import given, strategies as st
 
 import kinetic_nde as kn
@@ -30,8 +29,8 @@ def test_correlated_gaussians_to_twelve_digits():
 def test_independent_components_are_exact_products():
     """Also where a cell is many standard deviations wide, as a covariance too."""
     std = np.array([0.05, 0.8])
-    lines = [kn.Density.gaussian(MEAN[axis], std[axis], line).values for axis, line in enumerate(GRID.axes)]
-    product = np.outer(*map(np.asarray, lines))
+    x, y = (np.asarray(kn.Density.gaussian(MEAN[axis], std[axis], line).values) for axis, line in enumerate(GRID.axes))
+    product = np.outer(x, y)
     np.testing.assert_allclose(kn.Density.gaussian(MEAN, std, GRID).values, product, rtol=1e-13)
     np.testing.assert_allclose(
         kn.Density.gaussian(MEAN, np.diag(std**2), GRID).values, product, rtol=1e-11, atol=1e-300

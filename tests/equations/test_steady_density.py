@@ -209,15 +209,15 @@ def test_what_has_no_finite_mass_is_refused_with_the_exponent(case):
 def test_the_refusal_names_the_condition_of_the_family():
     net, grid = kn.SimResNet(0.75, 1.0, kn.Identity()), kn.Grid(1.0, 2.0, CELLS)
     with pytest.raises(ValueError, match=r"needs w < slope\^2 nu\^2 / 2 = 0.5"):
-        kn.FokkerPlanck(net, 1.0, kn.LinearDiffusion()).steady_state(grid)
+        kn.FokkerPlanck(net, nu=1.0, diffusion=kn.LinearDiffusion()).steady_state(grid)
     with pytest.raises(ValueError, match="needs w < 0"):
-        kn.FokkerPlanck(net, 1.0).steady_state(grid)
+        kn.FokkerPlanck(net, nu=1.0).steady_state(grid)
 
 
 def test_mixed_float_types():
     """They take JAX's result type, as in a solve."""
     single = kn.Grid(np.float32(-5.0), np.float32(5.0), CELLS)
-    law = kn.FokkerPlanck(kn.SimResNet(-1.0, 0.0, kn.Identity()), 1.0)
+    law = kn.FokkerPlanck(kn.SimResNet(-1.0, 0.0, kn.Identity()), nu=1.0)
     found = law.steady_state(single)
     assert found.values.dtype == np.float64
     np.testing.assert_allclose(found.values, law.steady_state(kn.Grid(-5.0, 5.0, CELLS)).values, atol=1e-12)
@@ -231,15 +231,15 @@ def test_bad_input():
         equation(IDENTITY, -1.0, 1.0, 0.0).steady_state(grid)
     net = kn.SimResNet(-1.0, 0.0, kn.Identity())
     with pytest.raises(ValueError, match=r"K\(-5\) = -5: only K\^2 counts"):
-        kn.FokkerPlanck(net, 1.0, kn.LinearDiffusion()).steady_state(grid)
+        kn.FokkerPlanck(net, nu=1.0, diffusion=kn.LinearDiffusion()).steady_state(grid)
     with pytest.raises(ValueError, match="not at the ends of the grid"):
-        kn.FokkerPlanck(net, 1.0, walls=(-4.0, None)).steady_state(grid)
+        kn.FokkerPlanck(net, nu=1.0, walls=(-4.0, None)).steady_state(grid)
     with pytest.raises(ValueError, match="for one dimension"):
-        kn.FokkerPlanck(kn.SimResNet(-1.0, [0.0, 1.0], kn.Identity()), 1.0).steady_state(grid)
+        kn.FokkerPlanck(kn.SimResNet(-1.0, [0.0, 1.0], kn.Identity()), nu=1.0).steady_state(grid)
     with pytest.raises(ValueError, match="no noise"):
-        kn.FokkerPlanck(net, 1.0, kn.ConstantDiffusion(0.0)).steady_state(grid)
+        kn.FokkerPlanck(net, nu=1.0, diffusion=kn.ConstantDiffusion(0.0)).steady_state(grid)
     with pytest.raises(ValueError, match="must give that shape"):
-        kn.FokkerPlanck(net, 1.0, lambda x: jnp.stack([x, x])).steady_state(grid)
+        kn.FokkerPlanck(net, nu=1.0, diffusion=lambda x: jnp.stack([x, x])).steady_state(grid)
     with pytest.raises(TypeError, match="grid"):
         law.steady_state(100)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="has no mass on the grid"):
@@ -247,7 +247,7 @@ def test_bad_input():
 
 
 def test_a_field_that_depends_on_time_needs_one():
-    layers = kn.FokkerPlanck(kn.SimResNet(kn.PiecewiseConstant([0.0, 1.0], [-1.0, -2.0]), 0.0, kn.Identity()), 1.0)
+    layers = kn.FokkerPlanck(kn.SimResNet(kn.PiecewiseConstant([0.0, 1.0], [-1.0, -2.0]), 0.0, kn.Identity()), nu=1.0)
     grid = kn.Grid(-5.0, 5.0, CELLS)
     with pytest.raises(ValueError, match="depends on time"):
         layers.steady_state(grid)

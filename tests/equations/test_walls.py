@@ -32,7 +32,7 @@ def test_one_pair_for_each_axis():
     by_array = walls_of(np.array([[-4.0, 4.0], [2.0, 8.0]]))
     assert [float(wall) for pair in by_array for wall in pair] == [-4.0, 4.0, 2.0, 8.0]
     assert float(walls_of(((-4.0, 4.0), jnp.array([2.0, 8.0])))[1][1]) == 8.0
-    with_noise: Any = kn.FokkerPlanck(PLANE, 1.0, walls=((None, None), (2.0, None))).walls
+    with_noise: Any = kn.FokkerPlanck(PLANE, nu=1.0, walls=((None, None), (2.0, None))).walls
     assert float(with_noise[1][0]) == 2.0
 
 

@@ -77,7 +77,7 @@ def test_wrong_shapes_and_values_are_refused(weight, bias):
 
 def test_what_is_no_activation_or_number_is_a_type_error():
     with pytest.raises(TypeError, match="activation"):
-        kn.SimResNet(1.0, 0.0, jnp.tanh)
+        kn.SimResNet(1.0, 0.0, jnp.tanh)  # pyright: ignore[reportArgumentType]
     with pytest.raises(TypeError, match="number"):
         kn.SimResNet("w", 0.0, kn.Tanh())
     with pytest.raises(ValueError, match="dimension 2"):
