@@ -30,7 +30,7 @@ def test_independent_components_are_exact_products():
     """Also where a cell is many standard deviations wide, as a covariance too."""
     std = np.array([0.05, 0.8])
     x, y = (np.asarray(kn.Density.gaussian(MEAN[axis], std[axis], line).values) for axis, line in enumerate(GRID.axes))
-    product = np.outer(x, y)
+    product = x[:, None] * y[None, :]
     np.testing.assert_allclose(kn.Density.gaussian(MEAN, std, GRID).values, product, rtol=1e-13)
     np.testing.assert_allclose(
         kn.Density.gaussian(MEAN, np.diag(std**2), GRID).values, product, rtol=1e-11, atol=1e-300
