@@ -47,9 +47,11 @@ class PowerOfX(eqx.Module):
         return self.scale * power
 
 
-def equation(which, w, b, nu, exponent=0, other=0, scale=1.0, delta=0.5, c=1.0, walls=None, dtype: Any = float):
+def equation(
+    which, w, b, nu, exponent: float = 0, other: float = 0, scale=1.0, delta=0.5, c=1.0, walls=None, dtype: Any = float
+):
     numbers = (jnp.asarray(each, dtype) for each in (w, b, delta, c))
-    field = AnyField(jnp.asarray(which), *numbers)
+    field = AnyField(jnp.asarray(which), *numbers, autonomous=True)
     diffusion = PowerOfX(*(jnp.asarray(each, dtype) for each in (scale, exponent, other)))
     return kn.FokkerPlanck(field, jnp.asarray(nu, dtype), diffusion, walls)
 

@@ -1,32 +1,20 @@
-"""Wasserstein distances in two dimensions and more: by the best matching, and sliced."""
+"""Wasserstein distances in two dimensions and more by the best matching."""
 
 import itertools
-import os
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
-from scipy.stats import wasserstein_distance, wasserstein_distance_nd
+from scipy.stats import wasserstein_distance_nd
 
 import kinetic_nde as kn
-from kinetic_nde.distributions.sliced import directions
-
-# POT would import every array library there is.
-os.environ.update({f"POT_BACKEND_DISABLE_{name}": "1" for name in ("PYTORCH", "JAX", "CUPY", "TENSORFLOW")})
-import ot
+from tests.distributions.clouds import cloud, distance
+from tests.distributions.optimal_transport import ot
 
 seeds = st.integers(0, 10**6)
 orders = st.sampled_from([1, 2, 3.5])  # one small program each
-
-
-def cloud(seed, size=30, d=2):
-    return np.random.default_rng(seed).normal(size=(size, d)) * np.arange(1, d + 1)
-
-
-def distance(x, y, p=1, **sliced):
-    return float(kn.wasserstein(kn.Ensemble(x), kn.Ensemble(y), order=p, **sliced))
 
 
 def by_pot(x, y, p):
@@ -126,78 +114,11 @@ def test_float32():
     np.testing.assert_allclose(far, 1e20 * distance(x, y, 2), rtol=1e-5)
 
 
-# One number of samples and of directions for all tests: one compiled program for each order.
-def sliced(x, y, p=1, seed=0):
-    return distance(x, y, p, projections=25, key=jax.random.key(seed))
-
-
-def drawn(seed=0):
-    return np.asarray(directions(jax.random.key(seed), 25, 2, np.dtype(float)))
-
-
-@given(seed=seeds, p=st.sampled_from([1, 2]))
-def test_sliced_it_is_pots(seed, p):
-    x, y = cloud(seed), cloud(seed + 1)
-    np.testing.assert_allclose(
-        sliced(x, y, p, seed), ot.sliced_wasserstein_distance(x, y, projections=drawn(seed).T, p=p), rtol=1e-10
-    )
-
-
-@pytest.mark.parametrize("p", [1, 2])
-def test_sliced_a_shift_is_as_long_as_it_is_seen(p):
-    x, shift = cloud(7), np.array([3.0, -4.0])
-    exact = np.mean(np.abs(drawn() @ shift) ** p) ** (1 / p)
-    np.testing.assert_allclose(sliced(x, x + shift, p), exact, rtol=1e-12)
-
-
-def test_directions_are_uniform_on_the_sphere():
-    """So that a shift by h has, over all of them, SW_2 = |h| / sqrt(d), and in the plane SW_1 = 2 |h| / pi."""
-    shift = np.array([3.0, -4.0])
-    seen = np.asarray(directions(jax.random.key(0), 10**5, 2, np.dtype(float))) @ shift
-    np.testing.assert_allclose([np.sqrt(np.mean(seen**2)), np.mean(np.abs(seen))], [5 / 2**0.5, 10 / np.pi], rtol=0.01)
-    space = np.asarray(directions(jax.random.key(0), 10**5, 3, np.dtype(float)))
-    np.testing.assert_allclose(np.linalg.norm(space, axis=1), 1.0, rtol=1e-12)
-    np.testing.assert_allclose(space.T @ space / 1e5, np.eye(3) / 3, atol=0.01)
-
-
-@given(seed=seeds)
-def test_sliced_is_a_distance_below_the_exact_one(seed):
-    x, y, z = (cloud(seed + k) for k in range(3))
-    xy = sliced(x, y, 2)
-    np.testing.assert_allclose(sliced(y, x, 2), xy, rtol=1e-12)
-    assert sliced(x, z, 2) <= xy + sliced(y, z, 2) + 1e-12
-    assert sliced(x, x, 2) < 1e-12 < xy <= distance(x, y, 2)
-    assert sliced(x, y, 2, seed=1) != xy
-
-
-def test_sliced_of_samples_on_an_axis_is_their_distance_as_it_is_seen():
-    x, y = cloud(8), cloud(9)
-    x[:, 1] = y[:, 1] = 0.0
-    exact = np.mean(np.abs(drawn()[:, 0])) * wasserstein_distance(x[:, 0], y[:, 0])
-    np.testing.assert_allclose(sliced(x, y), exact, rtol=1e-12)
-
-
-def test_the_gradient_of_a_sliced_distance():
-    x, shift = jnp.asarray(cloud(7)), jnp.array([3.0, -4.0])
-    value = lambda h: kn.wasserstein(kn.Ensemble(x), kn.Ensemble(x + h[None]), projections=25, key=jax.random.key(0))
-    exact = np.mean(np.sign(drawn() @ shift)[:, None] * drawn(), axis=0)
-    np.testing.assert_allclose(jax.grad(value)(shift), exact, rtol=1e-12)
-
-
 def test_bad_input():
-    x, key = kn.Ensemble(cloud(0)), jax.random.key(0)
+    x, odd = kn.Ensemble(cloud(0)), kn.Ensemble(np.zeros((101, 2)))
     with pytest.raises(ValueError, match="d = 2 and d = 3"):
         kn.wasserstein(x, kn.Ensemble(cloud(0, d=3)))
-    with pytest.raises(ValueError, match="projections= and key= together"):
-        kn.wasserstein(x, x, projections=10)
-    with pytest.raises(ValueError, match="projections= and key= together"):
-        kn.wasserstein(x, x, key=key)
-    for wrong in (0, jax.random.split(key, 3)):
-        with pytest.raises(TypeError, match="key"):
-            kn.wasserstein(x, x, projections=10, key=wrong)
-    with pytest.raises(ValueError, match="projections must be at least 1"):
-        kn.wasserstein(x, x, projections=0, key=key)
-    large, odd = kn.Ensemble(np.zeros((2001, 2))), kn.Ensemble(np.zeros((101, 2)))
+    large = kn.Ensemble(np.zeros((2001, 2)))
     for pair, pairs in (((large, large), 2001), ((x, odd), 3030)):
         with pytest.raises(ValueError, match=f"matches {pairs} pairs, of which 2000 is the limit.*sliced"):
             kn.wasserstein(*pair)

@@ -1,5 +1,7 @@
 """Walls along each axis: what they are made of, and whether they are where the grid ends."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,16 +19,21 @@ def law(walls):
     return kn.MeanField(PLANE, walls)
 
 
+def walls_of(walls) -> Any:
+    """As the equation keeps them."""
+    return law(walls).walls
+
+
 def test_one_pair_for_each_axis():
-    walls = law(((-4, 4), (None, 8.0))).walls
+    walls = walls_of(((-4, 4), (None, 8.0)))
     assert walls[1][0] is None and [float(wall) for wall in (*walls[0], walls[1][1])] == [-4.0, 4.0, 8.0]
     assert walls[0][0].dtype == np.float64 and not walls[0][0].weak_type
-    assert law((None, (2.0, 8.0))).walls[0] == (None, None)
-    by_array = law(np.array([[-4.0, 4.0], [2.0, 8.0]])).walls
+    assert walls_of((None, (2.0, 8.0)))[0] == (None, None)
+    by_array = walls_of(np.array([[-4.0, 4.0], [2.0, 8.0]]))
     assert [float(wall) for pair in by_array for wall in pair] == [-4.0, 4.0, 2.0, 8.0]
-    assert float(law(((-4.0, 4.0), jnp.array([2.0, 8.0]))).walls[1][1]) == 8.0
-    with_noise = kn.FokkerPlanck(PLANE, 1.0, walls=((None, None), (2.0, None)))
-    assert float(with_noise.walls[1][0]) == 2.0
+    assert float(walls_of(((-4.0, 4.0), jnp.array([2.0, 8.0])))[1][1]) == 8.0
+    with_noise: Any = kn.FokkerPlanck(PLANE, nu=1.0, walls=((None, None), (2.0, None))).walls
+    assert float(with_noise[1][0]) == 2.0
 
 
 def test_walls_by_axis():
@@ -80,7 +87,7 @@ def test_walls_stand_at_the_ends_of_the_grid(walls, axis):
 
 
 def test_rounding_is_no_other_place():
-    grid = kn.Grid(np.float32([-4.0, 0.1]), np.float32([4.0, 0.7]), (12, 10))
+    grid = kn.Grid(np.array([-4.0, 0.1], np.float32), np.array([4.0, 0.7], np.float32), (12, 10))
     check_walls(cast(law(((-4.0 + 1e-9, 4.0), (0.1, 0.7))), np.dtype(np.float32)), grid)
     check_walls(law(((-4.0 + 1e-9, 4.0), (2.0, 8.0))), GRID)
     with pytest.raises(ValueError, match="axis 0"):

@@ -1,5 +1,7 @@
 """Activations: values, derivatives, zeros, Lipschitz constants; parameters over time."""
 
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,33 +12,53 @@ from hypothesis import given, strategies as st
 import kinetic_nde as kn
 
 ALL = [kn.Identity(), kn.ReLU(), kn.Sigmoid(), kn.Tanh(), kn.GrowingCosine(), kn.GeneralizedGamma(0.5, 2.0)]
-Z = jnp.linspace(-9.7, 9.9, 301)
+INDICES = pytest.mark.parametrize("index", range(len(ALL)), ids=[type(act).__name__ for act in ALL])
+Z = np.linspace(-9.7, 9.9, 301)
+FAR = np.array([-1e4, -50.0, 0.0, 50.0, 1e4])
 
 
-@pytest.mark.parametrize("act", ALL, ids=lambda act: type(act).__name__)
-def test_derivative_is_the_derivative(act):
-    by_autodiff = jax.vmap(jax.grad(act))(Z)
-    np.testing.assert_allclose(act.derivative(Z), by_autodiff, rtol=1e-12, atol=1e-14)
+@jax.jit
+def everywhere(points):
+    """Values, derivatives and those by autodiff of each activation, at each array of points: one program for all."""
+    return [[(act(z), act.derivative(z), jax.vmap(jax.grad(act))(z)) for z in points] for act in ALL]
 
 
-@pytest.mark.parametrize("act", ALL, ids=lambda act: type(act).__name__)
-def test_derivatives_stay_finite_at_the_ends_of_the_line(act):
-    for dtype in (jnp.float32, jnp.float64):
-        z = jnp.array([-1e4, -50.0, 0.0, 50.0, 1e4], dtype)
-        assert jnp.all(jnp.isfinite(act.derivative(z)))
-        assert jnp.all(jnp.isfinite(jax.vmap(jax.grad(act))(z)))
-        assert act(z).dtype == dtype
+@functools.cache
+def found():
+    return jax.tree.map(np.asarray, everywhere([Z, FAR.astype(np.float32), FAR]))
 
 
-@pytest.mark.parametrize("act", ALL, ids=lambda act: type(act).__name__)
-def test_zeros_are_zeros_and_all_changes_of_sign_are_found(act):
-    zeros = np.asarray(act.zeros(-9.7, 9.9))
-    np.testing.assert_allclose(act(jnp.asarray(zeros)), 0.0, atol=1e-14)
-    assert np.all(np.diff(zeros) > 0)
+@functools.cache
+def at_zeros_and_between():
+    """Each activation at its zeros, and at many places."""
+    zeros = [np.asarray(act.zeros(-9.7, 9.9)) for act in ALL]
     fine = np.linspace(-9.7, 9.9, 200_001)
-    signs = np.sign(np.asarray(act(jnp.asarray(fine))))
+    values = jax.jit(lambda zeros, fine: [(act(z), act(fine)) for act, z in zip(ALL, zeros, strict=True)])(zeros, fine)
+    return zeros, fine, jax.tree.map(np.asarray, values)
+
+
+@INDICES
+def test_derivative_is_the_derivative(index):
+    _, derivative, by_autodiff = found()[index][0]
+    np.testing.assert_allclose(derivative, by_autodiff, rtol=1e-12, atol=1e-14)
+
+
+@INDICES
+def test_derivatives_stay_finite_at_the_ends_of_the_line(index):
+    for dtype, (value, derivative, by_autodiff) in zip((np.float32, np.float64), found()[index][1:], strict=True):
+        assert np.all(np.isfinite(derivative))
+        assert np.all(np.isfinite(by_autodiff))
+        assert value.dtype == derivative.dtype == dtype
+
+
+@INDICES
+def test_zeros_are_zeros_and_all_changes_of_sign_are_found(index):
+    (zeros, fine, values), act = at_zeros_and_between(), ALL[index]
+    np.testing.assert_allclose(values[index][0], 0.0, atol=1e-14)
+    assert np.all(np.diff(zeros[index]) > 0)
+    signs = np.sign(values[index][1])
     for place in fine[:-1][signs[:-1] * signs[1:] < 0]:
-        assert np.min(np.abs(zeros - place)) < 2e-4
+        assert np.min(np.abs(zeros[index] - place)) < 2e-4, act
 
 
 @given(a=st.floats(-20, 20), b=st.floats(-20, 20), index=st.integers(0, 3))
@@ -48,8 +70,9 @@ def test_lipschitz_constant_bounds_every_slope(a, b, index):
 
 def test_lipschitz_constants_are_the_smallest():
     assert [act.lipschitz for act in ALL] == [1.0, 1.0, 0.25, 1.0, np.inf, np.inf]
-    for act in ALL[:4]:
-        assert float(jnp.max(act.derivative(jnp.linspace(-1, 1, 201)))) == pytest.approx(act.lipschitz, rel=1e-12)
+    slopes = jax.jit(lambda z: [jnp.max(act.derivative(z)) for act in ALL[:4]])(np.linspace(-1, 1, 201))
+    for act, largest in zip(ALL[:4], slopes, strict=True):
+        assert float(largest) == pytest.approx(act.lipschitz, rel=1e-12)
 
 
 def test_zeros_of_the_growing_cosine_at_the_ends_of_the_interval():
@@ -70,19 +93,23 @@ def test_generalised_gamma_refuses_other_parameters(delta, c):
 
 def test_piecewise_constant_holds_its_values_on_half_open_layers():
     w = kn.PiecewiseConstant([0.0, 1.0, 3.0], [1.0, 2.0, 3.0])
-    times = jnp.array([-1.0, 0.0, 0.999, 1.0, 2.9, 3.0, 99.0])
-    np.testing.assert_array_equal(jax.vmap(w)(times), [1, 1, 1, 2, 2, 3, 3])
+    times = np.array([-1.0, 0.0, 0.999, 1.0, 2.9, 3.0, 99.0])
+    np.testing.assert_array_equal(jax.jit(jax.vmap(w))(times), [1, 1, 1, 2, 2, 3, 3])
     assert w.breakpoints == (1.0, 3.0)
     assert float(w.frozen(2.0)(0.0)) == 2.0
 
 
 def test_interpolated_is_numpys_interp_and_its_gradient():
-    knots, values = [0.5, 1.0, 3.0], jnp.array([1.0, -2.0, 3.0])
-    times = jnp.linspace(-1.0, 4.0, 41)
-    np.testing.assert_allclose(
-        jax.vmap(kn.Interpolated(knots, values))(times), np.interp(times, knots, values), atol=1e-15
-    )
-    gradient = jax.grad(lambda values: kn.Interpolated(knots, values)(2.0))(values)
+    knots, values = [0.5, 1.0, 3.0], np.array([1.0, -2.0, 3.0])
+    times = np.linspace(-1.0, 4.0, 41)
+
+    @jax.jit
+    def both(values):
+        at_all_times = jax.vmap(kn.Interpolated(knots, values))(times)
+        return at_all_times, jax.grad(lambda values: kn.Interpolated(knots, values)(2.0))(values)
+
+    interpolated, gradient = both(values)
+    np.testing.assert_allclose(interpolated, np.interp(times, knots, values), atol=1e-15)
     np.testing.assert_allclose(gradient, [0.0, 0.5, 0.5], atol=1e-15)
     assert float(kn.Interpolated([1.0], [7.0])(-3.0)) == 7.0
 
