@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import kinetic_nde as kn
-from tests.analysis.made_solutions import EIGHT as SAMPLES, made
+from tests.analysis.made_solutions import EIGHT, made
 
 IDENTITY = kn.Identity()
 TS = np.linspace(0.0, 4.0, 41)
@@ -52,7 +52,7 @@ def networks(request):
     """The kind of w, its values, whether b = -w m1, and the diagnosis of each of 50 networks, solved in one program."""
     kind, values = request.param, random_weights(request.param)
     kept = np.arange(len(values)) % 2 == 1
-    biases = np.where(kept[:, None], -values * SAMPLES.mean(), 0.0)
+    biases = np.where(kept[:, None], -values * EIGHT.mean(), 0.0)
 
     @jax.jit
     @jax.vmap
@@ -60,7 +60,7 @@ def networks(request):
         make = kn.PiecewiseConstant if kind == "layers" else kn.Interpolated
         times = LEFT if kind == "layers" else KNOTS
         net = kn.SimResNet(make(times, w), make(times, b), IDENTITY)
-        return solved(net, kn.Ensemble(SAMPLES), jnp.asarray(TS))
+        return solved(net, kn.Ensemble(EIGHT), jnp.asarray(TS))
 
     batch = solutions(jnp.asarray(values), jnp.asarray(biases))
     return kind, values, kept, [kn.diagnose(each) for each in members(batch, len(values))]
@@ -87,9 +87,9 @@ def test_it_agrees_with_section_3(networks):
         np.testing.assert_array_equal(found.point, point)
         since = TS[np.flatnonzero(~point)[-1] + 1] if point[-1] else np.inf
         assert found.clustering == point[-1] and found.clustered_from == since
-        variance = SAMPLES.var() * np.exp(2 * saved)
+        variance = EIGHT.var() * np.exp(2 * saved)
         np.testing.assert_allclose(found.variance, variance, rtol=1e-4)
-        energy = SAMPLES.mean() ** 2 + variance if keeps else np.mean(SAMPLES**2) * np.exp(2 * saved)
+        energy = EIGHT.mean() ** 2 + variance if keeps else np.mean(EIGHT**2) * np.exp(2 * saved)
         np.testing.assert_allclose(found.energy, energy, rtol=1e-4)
         verdicts.append((decreasing, below[-1], point[-1]))
     # What a test that sees one kind of network only would miss.
@@ -185,6 +185,7 @@ def test_in_the_plane_the_variance_is_the_trace():
     assert kn.diagnose(made(axes)).aggregation
 
 
+@pytest.mark.slow
 def test_a_rotation_that_is_solved_for_changes_nothing():
     """What errors of the solver would look like."""
     net = kn.SimResNet([[0.0, -1.0], [1.0, 0.0]], 0.0, IDENTITY)

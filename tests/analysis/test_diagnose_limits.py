@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import kinetic_nde as kn
-from tests.analysis.made_solutions import EIGHT as SAMPLES, breathing, made, stacked
+from tests.analysis.made_solutions import EIGHT, breathing, made, stacked
 
 TS = np.linspace(0.0, 4.0, 41)
 GRID = kn.Grid(-9.0, 9.0, 300)
@@ -14,10 +14,10 @@ START = kn.Density.gaussian(0.5, 1.0, GRID)
 
 
 def test_energy_and_variance_are_told_apart():
-    drifting = kn.diagnose(made(0.5 ** np.arange(4.0)[:, None] * SAMPLES + np.arange(4.0)[:, None]))
+    drifting = kn.diagnose(made(0.5 ** np.arange(4.0)[:, None] * EIGHT + np.arange(4.0)[:, None]))
     assert drifting.aggregation and drifting.local_aggregation[1:].all()
     np.testing.assert_array_equal(drifting.energy_trend, [1, 1, 1])
-    spreading = kn.diagnose(made(np.array([9.0, 6.0, 3.0])[:, None] + np.arange(1.0, 4.0)[:, None] * SAMPLES / 9))
+    spreading = kn.diagnose(made(np.array([9.0, 6.0, 3.0])[:, None] + np.arange(1.0, 4.0)[:, None] * EIGHT / 9))
     assert spreading.energy_decay and not spreading.local_aggregation.any()
     np.testing.assert_array_equal(spreading.variance_trend, [1, 1])
 
@@ -51,7 +51,7 @@ def test_the_tolerances_decide():
 
 @pytest.mark.parametrize("factor", [1e-6, -1.0, 1e6])
 def test_units_and_mirror_images_change_nothing(factor):
-    paths = np.array([1.0, 0.3, 0.02, 0.005, 0.0001, 0.2])[:, None] * SAMPLES + np.array([0, 0, 1, 0, 0, 2.0])[:, None]
+    paths = np.array([1.0, 0.3, 0.02, 0.005, 0.0001, 0.2])[:, None] * EIGHT + np.array([0, 0, 1, 0, 0, 2.0])[:, None]
     here, there = kn.diagnose(made(paths)), kn.diagnose(made(factor * paths))
     for name in ("local_energy_bound", "energy_trend", "local_aggregation", "variance_trend", "point"):
         np.testing.assert_array_equal(getattr(here, name), getattr(there, name))
@@ -88,9 +88,9 @@ def test_one_sample_is_a_point_from_the_start():
 def test_float32():
     rng = np.random.default_rng(3)
     noise = 1e-7 * rng.normal(size=(20, 1)) * np.ones((1, 8))
-    still = kn.diagnose(made((100.0 + SAMPLES[None] + 100 * noise).astype(np.float32)))
+    still = kn.diagnose(made((100.0 + EIGHT[None] + 100 * noise).astype(np.float32)))
     assert not np.any(still.variance_trend) and not np.any(still.energy_trend)
-    falling = kn.diagnose(made((np.exp(-TS)[:, None] * SAMPLES).astype(np.float32), TS))
+    falling = kn.diagnose(made((np.exp(-TS)[:, None] * EIGHT).astype(np.float32), TS))
     assert falling.aggregation and falling.energy_decay and falling.ts.dtype == np.float32
 
 

@@ -25,14 +25,19 @@ def exponent(weight, t):
     return np.log(np.asarray(bound(weight, t)))
 
 
-class Cosine(eqx.Module):
-    """w(t) = size cos(rate t)."""
+class Wave(eqx.Module):
+    """w(t) = size cos(rate t - shift)."""
 
     size: jax.Array
     rate: jax.Array
+    shift: jax.Array
 
     def __call__(self, t):
-        return self.size * jnp.cos(self.rate * t)
+        return self.size * jnp.cos(self.rate * t - self.shift)
+
+
+def wave(size, rate, shift=0.0):
+    return Wave(*(jnp.asarray(each, float) for each in (size, rate, shift)))
 
 
 # Each kind of parameter
@@ -67,9 +72,7 @@ def test_of_an_interpolated_weight_that_changes_sign():
     np.testing.assert_allclose(exponent(knots, ts), [0.2 - 0.06, 1 / 6, 5 / 6, 5 / 6 + 4], rtol=1e-10)
 
 
-@pytest.mark.parametrize(
-    "weight", [Cosine(jnp.asarray(2.0), jnp.asarray(5.0)), lambda t: 2 * jnp.cos(5 * t)], ids=["module", "function"]
-)
+@pytest.mark.parametrize("weight", [wave(2, 5), lambda t: 2 * jnp.cos(5 * t)], ids=["module", "function"])
 def test_of_a_function_of_time(weight):
     """int |2 cos 5 s| = 0.8 for each half period, 2/5 sin 5 t in the first quarter."""
     ts = np.array([0.1, np.pi / 10, np.pi / 5, 3 * np.pi / 5])
@@ -184,7 +187,7 @@ def test_bad_input():
 
 @pytest.mark.parametrize("k", [5, 50, 200])
 def test_a_weight_that_changes_its_sign_often(k):
-    net = kn.SimResNet(lambda s: jnp.sin(k * s), 0.0, kn.Identity())
+    net = kn.SimResNet(wave(1, k, np.pi / 2), 0.0, kn.Identity())
     full, rest = divmod(k * 10.0, np.pi)
     exponent = (2 * full + 1 - np.cos(rest)) / k
     np.testing.assert_allclose(kn.dobrushin_bound(net, 10.0, 1.0), np.exp(exponent), rtol=1e-10)

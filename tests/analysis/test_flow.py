@@ -9,6 +9,7 @@ from scipy.linalg import expm
 from scipy.stats import multivariate_normal, norm
 
 import kinetic_nde as kn
+from tests.closed_forms import flow as flow_map
 
 TANH = kn.MeanField(kn.SimResNet(1.0, 0.3, kn.Tanh()))
 LAYERS = kn.MeanField(kn.SimResNet(kn.PiecewiseConstant([0.0, 0.5], [1.0, -1.5]), 0.3, kn.Tanh()))
@@ -16,16 +17,17 @@ GRID = kn.Grid(-8.0, 8.0, 800)
 NORMAL = kn.Density.gaussian(0.0, 1.0, GRID)
 
 
-@pytest.mark.parametrize("d", [2, pytest.param(8, marks=pytest.mark.slow)])
-def test_a_linear_flow_is_a_gaussian(d):
+def linear_flow(d):
+    """A linear flow, the normal distribution that it leads to, and 20 points of that."""
     rng = np.random.default_rng(d)
     w, b = 0.4 * rng.normal(size=(d, d)), rng.normal(size=d)
     flow = kn.Flow(kn.MeanField(kn.SimResNet(w, b, kn.Identity())), kn.StandardNormal(d), t1=1.0)
     moved = expm(w)
     exact = multivariate_normal((moved - np.eye(d)) @ np.linalg.solve(w, b), moved @ moved.T)
-    x = exact.rvs(20, random_state=0)
-    np.testing.assert_allclose(flow.log_prob(x), exact.logpdf(x), atol=1e-8)
-    np.testing.assert_allclose(flow.log_prob(x[0]), exact.logpdf(x[0]), atol=1e-8)
+    return flow, exact, exact.rvs(20, random_state=0)
+
+
+def check_samples(flow, exact):
     samples = np.asarray(flow.sample(jax.random.key(0), 20_000))
     # Six standard errors: of the mean, and at most of an entry of the covariance.
     scale = np.sqrt(np.max(np.diag(exact.cov)))
@@ -33,41 +35,83 @@ def test_a_linear_flow_is_a_gaussian(d):
     np.testing.assert_allclose(np.cov(samples.T), exact.cov, atol=6 * np.sqrt(2 / 20_000) * scale**2)
 
 
-def test_a_flow_in_one_dimension_is_the_density_of_the_solver():
-    solved = kn.solve(LAYERS, NORMAL, t1=1.0).final
-    x, everywhere = np.asarray(GRID.centers)[200:600:40], np.linspace(-9.0, 9.0, 2001)
-    # As many points at once as there are for a base: another number of them is another program.
+def test_a_linear_flow_is_a_gaussian_at_each_point():
+    flow, exact, x = linear_flow(2)
+    np.testing.assert_allclose([flow.log_prob(each) for each in x], exact.logpdf(x), atol=1e-8)
+    np.testing.assert_allclose(flow.log_prob(x[:1]), [exact.logpdf(x[0])], atol=1e-8)
+    check_samples(flow, exact)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("d", [2, 8])
+def test_a_linear_flow_is_a_gaussian_at_many_points_and_dimensions(d):
+    flow, exact, x = linear_flow(d)
+    np.testing.assert_allclose(flow.log_prob(x), exact.logpdf(x), atol=1e-8)
+    np.testing.assert_allclose(flow.log_prob(x[0]), exact.logpdf(x[0]), atol=1e-8)
+    check_samples(flow, exact)
+
+
+X = np.asarray(GRID.centers)[200:600:40]
+EVERYWHERE = np.linspace(-9.0, 9.0, 2001)
+
+
+@pytest.fixture(scope="module")
+def densities():
+    """At the points X from a normal distribution and from its averages, and everywhere from the former."""
     flow = kn.Flow(LAYERS, kn.StandardNormal(1), t1=1.0)
-    density = np.exp(flow.log_prob(np.concatenate([x, everywhere])))
-    from_averages = np.exp(kn.Flow(LAYERS, NORMAL, t1=1.0).log_prob(x))
-    for found in (density[: x.size], from_averages):
-        np.testing.assert_allclose(found, np.asarray(solved.values)[200:600:40], atol=2e-4)
-    assert abs(np.trapezoid(density[x.size :], everywhere) - 1) < 1e-6
+    density = np.exp(flow.log_prob(np.concatenate([X, EVERYWHERE])))
+    from_averages = np.exp(kn.Flow(LAYERS, NORMAL, t1=1.0).log_prob(X))
+    return density[: X.size], from_averages, density[X.size :]
+
+
+def test_a_flow_in_one_dimension_has_the_density_of_the_flow_map(densities):
+    at_points, from_averages, everywhere = densities
+    # Back through both layers; by the chain rule with d/dx of each.
+    middle = flow_map(kn.Tanh(), -1.5, 0.3, -0.5, X)
+    start = flow_map(kn.Tanh(), 1.0, 0.3, -0.5, middle)
+    velocity = lambda w, x: np.tanh(w * x + 0.3)
+    slope = velocity(-1.5, middle) / velocity(-1.5, X) * velocity(1.0, start) / velocity(1.0, middle)
+    np.testing.assert_allclose(at_points, norm.pdf(start) * slope, rtol=1e-7)
+    np.testing.assert_allclose(from_averages, norm.pdf(start) * slope, atol=2e-4)
+    assert abs(np.trapezoid(everywhere, EVERYWHERE) - 1) < 1e-6
     uniform = kn.Flow(LAYERS, kn.Density.uniform(0.0, 1.0, GRID), t1=0.0)
-    np.testing.assert_allclose(uniform.log_prob(np.resize([0.5, 5.0], x.size))[:2], [0.0, -np.inf], atol=1e-6)
+    np.testing.assert_allclose(uniform.log_prob(np.resize([0.5, 5.0], X.size))[:2], [0.0, -np.inf], atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_flow_in_one_dimension_is_the_density_of_the_solver(densities):
+    solved = kn.solve(LAYERS, NORMAL, t1=1.0).final
+    for found in densities[:2]:
+        np.testing.assert_allclose(found, np.asarray(solved.values)[200:600:40], atol=2e-4)
 
 
 def test_the_mass_of_a_density_counts_as_one():
     double = kn.Density(GRID, 2 * NORMAL.values)
-    # As many points as in the test before, and its equation: the same program.
+    # As many points as in X: the same program.
     x = np.linspace(-2, 2, 10)
     one, two = (kn.Flow(LAYERS, base, t1=0.5).log_prob(x) for base in (NORMAL, double))
     np.testing.assert_allclose(two, one, atol=1e-10)
     np.testing.assert_allclose(kn.Flow(LAYERS, double, t1=0.0).log_prob(x), norm.logpdf(x), atol=1e-4)
 
 
-def test_a_flow_is_trained_by_its_likelihood():
-    def loss(w, adjoint=kn.CheckpointAdjoint()):
-        net = kn.SimResNet(w, 0.0, kn.Identity())
-        flow = kn.Flow(kn.MeanField(net), kn.StandardNormal(1), t1=1.0, adjoint=adjoint)
-        return -jnp.mean(flow.log_prob(jnp.array([-1.0, 0.5, 2.0])))
+def loss(w, adjoint=kn.CheckpointAdjoint()):
+    """That of three points: -log N(x; 0, e^2w) = w + x^2 e^(-2w) / 2 + ..."""
+    flow = kn.Flow(kn.MeanField(kn.SimResNet(w, 0.0, kn.Identity())), kn.StandardNormal(1), t1=1.0, adjoint=adjoint)
+    return -jnp.mean(flow.log_prob(jnp.array([-1.0, 0.5, 2.0])))
 
-    # -log N(x; 0, e^2w) = w + x^2 e^(-2w) / 2 + ...
-    square = np.exp(-0.6) * np.mean(np.square([-1.0, 0.5, 2.0]))
+
+SQUARE = np.exp(-0.6) * np.mean(np.square([-1.0, 0.5, 2.0]))
+
+
+def test_a_flow_is_trained_by_its_likelihood():
     slopes = jax.jit(jax.vmap(jax.grad(loss)))(jnp.array([0.1, 0.3]))
-    np.testing.assert_allclose(slopes[1], 1 - square, rtol=1e-8)
+    np.testing.assert_allclose(slopes[1], 1 - SQUARE, rtol=1e-8)
+
+
+@pytest.mark.slow
+def test_second_derivatives_are_taken_forwards():
     second = jax.jit(jax.jacfwd(jax.jacfwd(lambda w: loss(w, kn.ForwardMode()))))
-    np.testing.assert_allclose(second(0.3), 2 * square, rtol=1e-6)
+    np.testing.assert_allclose(second(0.3), 2 * SQUARE, rtol=1e-6)
 
 
 POINTS = jnp.array([-0.5, 0.2, 1.3])
@@ -82,8 +126,9 @@ def test_under_jit_and_vmap_it_is_the_same():
 
 
 def test_values_have_the_shape_of_the_points():
-    assert HALFWAY.log_prob(jnp.zeros((3, 1))).shape == (3, 1)
-    assert jax.eval_shape(HALFWAY.log_prob, []).shape == (0,)
+    # As many as everywhere and in X: the same program.
+    flow = kn.Flow(LAYERS, kn.StandardNormal(1), t1=1.0)
+    assert flow.log_prob(jnp.zeros((X.size + EVERYWHERE.size, 1))).shape == (X.size + EVERYWHERE.size, 1)
 
 
 @pytest.mark.slow
@@ -91,14 +136,20 @@ def test_no_points_have_no_values():
     assert HALFWAY.log_prob([]).shape == (0,)
 
 
-def test_float32():
+def float32_mean(w):
+    net = kn.SimResNet(w, np.float32(0.3), kn.Tanh())
+    return kn.Flow(kn.MeanField(net), kn.StandardNormal(), t1=0.5).log_prob(POINTS.astype(np.float32)).mean()
+
+
+def test_float32_stays():
+    assert jax.eval_shape(float32_mean, np.float32(1.0)).dtype == np.float32
+
+
+@pytest.mark.slow
+def test_float32_has_the_values_and_a_slope():
     expected = HALFWAY.log_prob(POINTS)
 
-    def mean(w):
-        net = kn.SimResNet(w, np.float32(0.3), kn.Tanh())
-        return kn.Flow(kn.MeanField(net), kn.StandardNormal(), t1=0.5).log_prob(POINTS.astype(np.float32)).mean()
-
-    value, slope = jax.jit(jax.value_and_grad(mean))(np.float32(1.0))
+    value, slope = jax.jit(jax.value_and_grad(float32_mean))(np.float32(1.0))
     assert value.dtype == slope.dtype == np.float32 and bool(jnp.isfinite(slope))
     np.testing.assert_allclose(value, expected.mean(), atol=1e-5)
 

@@ -6,28 +6,28 @@ import pytest
 
 import kinetic_nde as kn
 from kinetic_nde.analysis import settling, space
-from tests.analysis.samples_in_the_plane import ROTATION, SAMPLES, SPIRAL, total
+from tests.analysis.steady_state_cases import IN_THE_PLANE, ROTATION, SPIRAL, steady_states, total
 
 
 @pytest.fixture(scope="module")
 def cosine():
     """Two growing cosines, which do not know of each other."""
     net = kn.SimResNet([[1.0, 0.0], [0.0, -0.8]], [0.2, 0.0], kn.GrowingCosine())
-    return net, kn.steady_states(net, kn.Ensemble(SAMPLES))
+    return net, steady_states(net, kn.Ensemble(IN_THE_PLANE))
 
 
 def test_masses_of_independent_components_are_those_of_each(cosine):
     _, states = cosine
     sides = [
-        kn.steady_states(kn.SimResNet(w, b, kn.GrowingCosine()), kn.Ensemble(SAMPLES[:, i]))
+        steady_states(kn.SimResNet(w, b, kn.GrowingCosine()), kn.Ensemble(IN_THE_PLANE[:, i]))
         for i, (w, b) in enumerate(((1.0, 0.2), (-0.8, 0.0)))
     ]
     for point, mass, word in zip(states.points, states.masses, states.stability, strict=True):
-        held = np.ones(len(SAMPLES), bool)
+        held = np.ones(len(IN_THE_PLANE), bool)
         for i, side in enumerate(sides):
             k = np.argmin(np.abs(side.points - point[i]))
             low, high = side.basins[k]
-            held &= (SAMPLES[:, i] > low) & (SAMPLES[:, i] < high)
+            held &= (IN_THE_PLANE[:, i] > low) & (IN_THE_PLANE[:, i] < high)
         assert mass == held.mean() and (word == "stable" or mass == 0.0)
     assert states.masses.sum() == 1.0 and states.resting == 0.0 and states.unsettled == 0.0
     np.testing.assert_allclose(states.standard_errors, np.sqrt(states.masses * (1 - states.masses) / 40))
@@ -36,7 +36,7 @@ def test_masses_of_independent_components_are_those_of_each(cosine):
 def test_units_change_the_places_and_the_clock_only(cosine):
     net, states = cosine
     other, time = kn.rescale(net, 1e-3)
-    scaled = kn.steady_states(other, kn.Ensemble(1e-3 * SAMPLES))
+    scaled = steady_states(other, kn.Ensemble(1e-3 * IN_THE_PLANE))
     np.testing.assert_allclose(scaled.points * 1e3, states.points, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(scaled.eigenvalues * time, states.eigenvalues, rtol=1e-9)
     np.testing.assert_array_equal(scaled.masses, states.masses)
@@ -44,8 +44,8 @@ def test_units_change_the_places_and_the_clock_only(cosine):
 
 def test_what_comes_to_rest_outside_a_box_that_is_given_has_left_it(cosine):
     net, _ = cosine
-    small = kn.steady_states(net, kn.Ensemble(SAMPLES), lower=[-2.5, -2.5], upper=[0.0, 2.5])
-    everywhere = kn.steady_states(net, kn.Ensemble(SAMPLES), lower=-2.5, upper=2.5)
+    small = steady_states(net, kn.Ensemble(IN_THE_PLANE), lower=[-2.5, -2.5], upper=[0.0, 2.5])
+    everywhere = steady_states(net, kn.Ensemble(IN_THE_PLANE), lower=-2.5, upper=2.5)
     inside = everywhere.points[:, 0] < 0
     np.testing.assert_allclose(small.points, everywhere.points[inside])
     np.testing.assert_array_equal(small.masses, everywhere.masses[inside])
@@ -55,17 +55,17 @@ def test_what_comes_to_rest_outside_a_box_that_is_given_has_left_it(cosine):
 
 def test_a_box_that_is_not_given_is_widened_to_where_mass_goes(cosine):
     net, _ = cosine
-    there = kn.steady_states(net, kn.Ensemble(np.full((40, 2), 0.7)))
+    there = steady_states(net, kn.Ensemble(np.full((40, 2), 0.7)))
     np.testing.assert_allclose(there.points[there.masses > 0], [[np.pi / 2 - 0.2, 0.0]], atol=1e-12)
     assert there.masses.sum() == 1.0 and total(there) == 1.0
 
 
 def test_a_sample_at_an_unstable_point_stays_although_rounding_moves_it(cosine):
     net, _ = cosine
-    start, point = SAMPLES.copy(), np.array([1.5 * np.pi - 0.2, -1.5 * np.pi / 0.8])
+    start, point = IN_THE_PLANE.copy(), np.array([1.5 * np.pi - 0.2, -1.5 * np.pi / 0.8])
     start[0] = point
     assert float(np.abs(net(0.0, jnp.asarray(point))).max()) > 0
-    states = kn.steady_states(net, kn.Ensemble(start))
+    states = steady_states(net, kn.Ensemble(start))
     k = np.argmin(np.linalg.norm(states.points - point, axis=1))
     assert states.stability[k] == "unstable" and states.masses[k] == 1 / 40
 
@@ -73,17 +73,17 @@ def test_a_sample_at_an_unstable_point_stays_although_rounding_moves_it(cosine):
 def test_more_samples_than_are_followed_are_drawn_from(cosine, monkeypatch):
     net, _ = cosine
     monkeypatch.setattr(space, "_FOLLOWED", 40)
-    many = kn.Ensemble(np.concatenate([SAMPLES, -SAMPLES]))
-    states = kn.steady_states(net, many)
+    many = kn.Ensemble(np.concatenate([IN_THE_PLANE, -IN_THE_PLANE]))
+    states = steady_states(net, many)
     assert states.notes == ("the masses are those of 40 of the 80 samples",)
-    assert states.masses.sum() == 1.0 and np.all(kn.steady_states(net, many).masses == states.masses)
+    assert states.masses.sum() == 1.0 and np.all(steady_states(net, many).masses == states.masses)
 
 
 @pytest.mark.slow
 def test_the_marginal_spiral_attracts_and_its_negative_repels():
     """C17: the eigenvalues are the same, +-1.41i."""
-    attracts = kn.steady_states(kn.SimResNet(SPIRAL, 0.0, kn.Tanh()), kn.Ensemble(SAMPLES))
-    repels = kn.steady_states(kn.SimResNet(-SPIRAL, 0.0, kn.Tanh()), kn.Ensemble(SAMPLES))
+    attracts = steady_states(kn.SimResNet(SPIRAL, 0.0, kn.Tanh()), kn.Ensemble(IN_THE_PLANE))
+    repels = steady_states(kn.SimResNet(-SPIRAL, 0.0, kn.Tanh()), kn.Ensemble(IN_THE_PLANE))
     for states, mass in ((attracts, 1.0), (repels, 0.0)):
         assert states.stability.tolist() == ["undecided"] and not states.stable[0]
         np.testing.assert_allclose(states.eigenvalues, [[np.sqrt(2) * 1j, -np.sqrt(2) * 1j]], atol=1e-12)
@@ -92,17 +92,17 @@ def test_the_marginal_spiral_attracts_and_its_negative_repels():
 
 @pytest.mark.slow
 def test_a_slow_saddle_repels():
-    slow = kn.steady_states(kn.SimResNet(np.diag([-1.0, 1e-3]), 0.0, kn.Tanh()), kn.Ensemble(SAMPLES * [1.0, 0.02]))
+    slow = steady_states(kn.SimResNet(np.diag([-1.0, 1e-3]), 0.0, kn.Tanh()), kn.Ensemble(IN_THE_PLANE * [1.0, 0.02]))
     assert slow.stability.tolist() == ["unstable"] and slow.masses.tolist() == [0.0]
 
 
 # The identity, for which one program follows all samples
 
-START = np.concatenate([[[0.0, 0.0]], SAMPLES[1:]])
+START = np.concatenate([[[0.0, 0.0]], IN_THE_PLANE[1:]])
 
 
 def linear(weight, bias, start=START):
-    return kn.steady_states(kn.SimResNet(weight, bias, kn.Identity()), kn.Ensemble(start))
+    return steady_states(kn.SimResNet(weight, bias, kn.Identity()), kn.Ensemble(start))
 
 
 def test_a_rotation_settles_nowhere(monkeypatch):
@@ -153,14 +153,14 @@ def test_what_drifts_along_a_line_escapes():
 )
 def test_what_attracts_far_from_packed_data_is_found(weight, bias, std):
     samples = kn.Ensemble(std * np.random.default_rng(0).normal(size=(40, 2)))
-    found = kn.steady_states(kn.SimResNet(weight, bias, kn.Identity()), samples)
+    found = steady_states(kn.SimResNet(weight, bias, kn.Identity()), samples)
     np.testing.assert_allclose(found.points, [-np.array(bias) / weight], rtol=1e-12)
     assert found.stable.all() and found.masses.tolist() == [1.0]
 
 
 def test_nothing_attracts_and_the_box_is_that_of_the_data(doublings):
     samples = kn.Ensemble(np.random.default_rng(0).normal(size=(40, 2)))
-    found = kn.steady_states(kn.SimResNet(np.eye(2), [1.0, 0.0], kn.Identity()), samples)
+    found = steady_states(kn.SimResNet(np.eye(2), [1.0, 0.0], kn.Identity()), samples)
     assert found.stability.tolist() == ["unstable"] and found.escaping.tolist() == [1.0]
     assert found.upper.max() < 10
 
@@ -169,8 +169,8 @@ def test_nothing_attracts_and_the_box_is_that_of_the_data(doublings):
 
 
 def test_relu_rests_on_a_region_and_takes_a_quadrant_to_its_corner():
-    states = kn.steady_states(kn.SimResNet(-1.0, [0.5, 0.5], kn.ReLU()), kn.Ensemble(SAMPLES))
-    quadrant = np.mean(np.all(SAMPLES < 0.5, axis=1))
+    states = steady_states(kn.SimResNet(-1.0, [0.5, 0.5], kn.ReLU()), kn.Ensemble(IN_THE_PLANE))
+    quadrant = np.mean(np.all(IN_THE_PLANE < 0.5, axis=1))
     np.testing.assert_allclose([states.masses[0], states.resting], [quadrant, 1 - quadrant])
 
 
@@ -180,5 +180,5 @@ def test_the_table(cosine):
     assert lines[0].startswith(f"{len(states)} steady states in [") and "] x [" in lines[0]
     assert lines[1].split() == ["point", "stability", "eigenvalues", "mass", "+-"]
     assert len(lines) == 2 + len(states)
-    spiral = str(kn.steady_states(kn.SimResNet(SPIRAL, 0.0, kn.Tanh()), lower=-1.0, upper=1.0))
+    spiral = str(steady_states(kn.SimResNet(SPIRAL, 0.0, kn.Tanh()), lower=-1.0, upper=1.0))
     assert spiral.splitlines()[2].split() == ["(0,", "0)", "undecided", "0+1.414i,", "0-1.414i"]

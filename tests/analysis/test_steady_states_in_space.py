@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import kinetic_nde as kn
-from tests.analysis.samples_in_the_plane import ROTATION, SAMPLES, SPIRAL
+from tests.analysis.steady_state_cases import IN_THE_PLANE, ROTATION, SPIRAL, steady_states
 
 TURNED = np.linalg.qr(np.random.default_rng(6).normal(size=(4, 4)))[0]
 
@@ -21,7 +21,7 @@ def test_every_vector_of_zeros_has_its_point(seed, d):
     rng = np.random.default_rng(seed)
     w, b = rng.normal(size=(d, d)), rng.normal(size=d)
     net = kn.SimResNet(w, b, kn.GrowingCosine())
-    states = kn.steady_states(net, lower=-2.0, upper=2.0 + np.arange(d))
+    states = steady_states(net, lower=-2.0, upper=2.0 + np.arange(d))
     z = np.append((np.arange(-8, 8) + 0.5) * np.pi, 0.0)
     points = np.array([np.linalg.solve(w, np.array(each) - b) for each in itertools.product(z, repeat=d)])
     points = points[np.all((points >= -2.0) & (points <= 2.0 + np.arange(d)), axis=1)]
@@ -52,7 +52,7 @@ def test_every_vector_of_zeros_has_its_point(seed, d):
     ],
 )
 def test_the_marginal_case_is_named_undecided(weight, word):
-    states = kn.steady_states(kn.SimResNet(weight, 0.0, kn.Tanh()), lower=-1.0, upper=1.5)
+    states = steady_states(kn.SimResNet(weight, 0.0, kn.Tanh()), lower=-1.0, upper=1.5)
     if word is None:
         assert len(states) == 0 and states.continua == ("the line through (0, 0) along (1, 0)",)
     else:
@@ -61,7 +61,7 @@ def test_the_marginal_case_is_named_undecided(weight, word):
 
 
 def test_a_kink_is_undecided():
-    states = kn.steady_states(kn.SimResNet(-1.0, [0.0, 0.5], kn.ReLU()), lower=-2.0, upper=2.0)
+    states = steady_states(kn.SimResNet(-1.0, [0.0, 0.5], kn.ReLU()), lower=-2.0, upper=2.0)
     np.testing.assert_allclose(states.points, [[0.0, 0.5]])
     assert states.stability.tolist() == ["undecided"] and np.all(np.isnan(states.eigenvalues))
     assert states.continua == ("every x with z_1 <= 0 and z_2 <= 0, where z = w x + b",)
@@ -77,25 +77,25 @@ def test_a_singular_weight_has_lines_or_nothing(seed, shift):
     along, across = rng.normal(size=2), rng.normal(size=2)
     # w x + b = along (across . x), moved off its range by the shift.
     b = shift * np.array([-along[1], along[0]]) / np.linalg.norm(along)
-    states = kn.steady_states(kn.SimResNet(np.outer(along, across), b, kn.Identity()), lower=-1.0, upper=1.0)
+    states = steady_states(kn.SimResNet(np.outer(along, across), b, kn.Identity()), lower=-1.0, upper=1.0)
     assert len(states) == 0 and "w is singular, of rank 1 in dimension 2" in states.notes[0]
     assert len(states.continua) == (shift == 0.0)
 
 
 def test_only_lines_and_regions_that_meet_the_box_are_told():
     singular = kn.SimResNet([[1.0, 0.0], [0.0, 0.0]], [0.0, np.pi / 2], kn.GrowingCosine())
-    lines = kn.steady_states(singular, lower=[-2.0, 5.0], upper=[1.0, 6.0]).continua
+    lines = steady_states(singular, lower=[-2.0, 5.0], upper=[1.0, 6.0]).continua
     assert lines == ("the line through (-1.5708, 0) along (0, 1)", "the line through (0, 0) along (0, 1)")
     zero = kn.SimResNet(np.zeros((3, 3)), [0.0, 0.0, 0.0], kn.Tanh())
-    assert kn.steady_states(zero, lower=-1.0, upper=1.0).continua == ("every x",)
-    plane = kn.steady_states(kn.SimResNet(np.diag([1.0, 0.0, 0.0]), 0.0, kn.Tanh()), lower=-1.0, upper=1.0)
+    assert steady_states(zero, lower=-1.0, upper=1.0).continua == ("every x",)
+    plane = steady_states(kn.SimResNet(np.diag([1.0, 0.0, 0.0]), 0.0, kn.Tanh()), lower=-1.0, upper=1.0)
     assert plane.continua == ("the 2-dimensional plane through (0, 0, 0) on which w x stays the same",)
     # Each component has its zero in the box, on planes that meet outside it.
     crossing = kn.SimResNet([[1.0, -1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.0]], 0.0, kn.Tanh())
-    assert kn.steady_states(crossing, lower=[0.5, -1.0, 0.0], upper=[2.0, 1.0, 1.0]).continua == ()
-    assert len(kn.steady_states(crossing, lower=[-0.5, -1.0, 0.0], upper=[2.0, 1.0, 1.0]).continua) == 1
+    assert steady_states(crossing, lower=[0.5, -1.0, 0.0], upper=[2.0, 1.0, 1.0]).continua == ()
+    assert len(steady_states(crossing, lower=[-0.5, -1.0, 0.0], upper=[2.0, 1.0, 1.0]).continua) == 1
     gamma = kn.SimResNet(np.eye(2), 0.0, kn.GeneralizedGamma(0.5, 2.0))
-    found = kn.steady_states(gamma, lower=[1.0, -1.0], upper=[3.0, 3.0])
+    found = steady_states(gamma, lower=[1.0, -1.0], upper=[3.0, 3.0])
     assert found.continua == ("every x with z_1 = 2 and z_2 <= 0, where z = w x + b",)
     np.testing.assert_allclose(found.points, [[2.0, 0.0], [2.0, 2.0]])
     assert found.stability.tolist() == ["undecided", "stable"]
@@ -109,13 +109,13 @@ def test_only_lines_and_regions_that_meet_the_box_are_told():
     [
         (
             lambda t, x: -x,
-            {"initial": kn.Ensemble(SAMPLES)},
+            {"initial": kn.Ensemble(IN_THE_PLANE)},
             TypeError,
             "in more than one dimension .* kn.SimResNet, not function",
         ),
         (
             kn.SimResNet(1.0, 0.0, kn.Tanh()),
-            {"initial": kn.Ensemble(SAMPLES)},
+            {"initial": kn.Ensemble(IN_THE_PLANE)},
             ValueError,
             "dimension 1 and the initial distribution 2",
         ),
@@ -136,10 +136,10 @@ def test_only_lines_and_regions_that_meet_the_box_are_told():
 )
 def test_what_is_refused(net, arguments, error, message):
     with pytest.raises(error, match=message):
-        kn.steady_states(net, **arguments)
+        steady_states(net, **arguments)
 
 
 def test_a_density_says_what_is_followed():
     density = kn.Density.uniform((-1.0, -1.0), (1.0, 1.0), kn.Grid((-1.0, -1.0), (1.0, 1.0), 4))
     with pytest.raises(TypeError, match="samples are followed.*density.sample"):
-        kn.steady_states(kn.SimResNet(SPIRAL, 0.0, kn.Tanh()), density)
+        steady_states(kn.SimResNet(SPIRAL, 0.0, kn.Tanh()), density)
