@@ -1,5 +1,7 @@
 """Networks with identity activation, and data that they move."""
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -10,7 +12,7 @@ MEAN, VARIANCE, ENERGY = (float(each) for each in (DATA.mean, DATA.variance, DAT
 SAMPLES = np.array([-1.3, -0.2, 0.4, 1.0, 2.9])
 
 
-def identity(weight, bias=0.0):
+def identity(weight: Any, bias: Any = 0.0) -> kn.SimResNet:
     return kn.SimResNet(weight, bias, kn.Identity())
 
 

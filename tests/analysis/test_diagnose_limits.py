@@ -105,7 +105,7 @@ def test_a_long_row_is_cut():
 def test_bad_input():
     good = breathing([1.0, 0.5])
     with pytest.raises(TypeError):
-        kn.diagnose(kn.Ensemble([1.0]))
+        kn.diagnose(kn.Ensemble([1.0]))  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="has 1: solve with saveat="):
         kn.diagnose(breathing([1.0]))
     with pytest.raises(ValueError, match="batch of solutions"):

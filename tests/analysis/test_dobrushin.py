@@ -1,5 +1,7 @@
 """Theorem 1: how far apart two distributions can come."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -16,7 +18,7 @@ seeds = st.integers(0, 10**6)
 weights = st.floats(-3.0, 3.0).filter(lambda w: abs(w) > 1e-3)
 
 
-def bound(weight, t, distance=1.0, activation=IDENTITY, bias=0.0):
+def bound(weight, t, distance=1.0, activation: Any = IDENTITY, bias: Any = 0.0):
     return kn.dobrushin_bound(kn.SimResNet(weight, bias, activation), t, distance)
 
 
@@ -180,7 +182,7 @@ def test_bad_input():
     with pytest.raises(ValueError, match="known values"):
         jax.jit(lambda t: kn.dobrushin_bound(net, t, 1.0))(1.0)
     with pytest.raises(TypeError, match="SimResNet"):
-        kn.dobrushin_bound(kn.MeanField(net), 1.0, 1.0)
+        kn.dobrushin_bound(kn.MeanField(net), 1.0, 1.0)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="weight is not finite"):
         bound(lambda t: jnp.log(t - 1), 2.0)
 

@@ -1,6 +1,7 @@
 """The fit of samples to a family, against SciPy's maximum likelihood and against what the samples were drawn from."""
 
 import math
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -65,12 +66,13 @@ def test_the_likelihood_is_scipys_maximum(family, truth):
     assert found.log_likelihood > best - 1e-6 * x.size  # ours is never the worse
     exact = log_likelihood(family, as_arrays(found.parameters), x)
     np.testing.assert_allclose(found.log_likelihood, exact, rtol=1e-10)
-    test = stats.ks_1samp(x, lambda at: family.cdf(found.parameters, at))
+    test: Any = stats.ks_1samp(x, lambda at: family.cdf(found.parameters, at))
     np.testing.assert_allclose([found.ks, found.ks_pvalue], [test.statistic, test.pvalue], rtol=1e-12)
 
 
 def compiled() -> list[int]:
-    return [each._cached._cache_size() for each in (likelihood._derivatives, likelihood._with_jacobian)]
+    functions: list[Any] = [likelihood._derivatives, likelihood._with_jacobian]
+    return [each._cached._cache_size() for each in functions]
 
 
 @each_truth

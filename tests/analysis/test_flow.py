@@ -1,5 +1,7 @@
 """Flows: closed forms, the solver's own density, training, and points that came from nowhere."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -22,7 +24,7 @@ def linear_flow(d):
     rng = np.random.default_rng(d)
     w, b = 0.4 * rng.normal(size=(d, d)), rng.normal(size=d)
     flow = kn.Flow(kn.MeanField(kn.SimResNet(w, b, kn.Identity())), kn.StandardNormal(d), t1=1.0)
-    moved = expm(w)
+    moved: Any = expm(w)
     exact = multivariate_normal((moved - np.eye(d)) @ np.linalg.solve(w, b), moved @ moved.T)
     return flow, exact, exact.rvs(20, random_state=0)
 
@@ -94,7 +96,7 @@ def test_the_mass_of_a_density_counts_as_one():
     np.testing.assert_allclose(kn.Flow(LAYERS, double, t1=0.0).log_prob(x), norm.logpdf(x), atol=1e-4)
 
 
-def loss(w, adjoint=kn.CheckpointAdjoint()):
+def loss(w, adjoint: Any = kn.CheckpointAdjoint()):
     """That of three points: -log N(x; 0, e^2w) = w + x^2 e^(-2w) / 2 + ..."""
     flow = kn.Flow(kn.MeanField(kn.SimResNet(w, 0.0, kn.Identity())), kn.StandardNormal(1), t1=1.0, adjoint=adjoint)
     return -jnp.mean(flow.log_prob(jnp.array([-1.0, 0.5, 2.0])))

@@ -1,5 +1,7 @@
 """Closures of Remark 1 and their error: against fields, flow maps and the density of a normal distribution."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,7 +23,7 @@ def test_the_closure_is_the_tangent_where_the_activation_is_odd(act):
     closed = kn.linearised(net)
     t = jnp.array(0.4)
     x = (sizes - net.bias(t)) / net.weight(t)
-    errors = np.abs(net(t, x) - closed(t, x))
+    errors = np.abs(net(t, jnp.asarray(x)) - closed(t, jnp.asarray(x)))
     assert isinstance(closed.activation, kn.Identity)
     np.testing.assert_allclose(np.polyfit(np.log(sizes), np.log(errors), 1)[0], 3, atol=0.05)
 
@@ -29,7 +31,7 @@ def test_the_closure_is_the_tangent_where_the_activation_is_odd(act):
 def test_closures_are_of_the_same_kind():
     layers = kn.PiecewiseConstant([0.0, 1.0], [-4.0, 2.0])
     knots = kn.Interpolated([0.0, 1.0], [1.0, 3.0])
-    closed = kn.linearised(kn.SimResNet(layers, knots, kn.Sigmoid()))
+    closed: Any = kn.linearised(kn.SimResNet(layers, knots, kn.Sigmoid()))
     assert closed.weight.times == layers.times and closed.bias.times == knots.times
     np.testing.assert_array_equal(closed.weight.values, [-1.0, 0.5])
     np.testing.assert_array_equal(closed.bias.values, [0.75, 1.25])
@@ -49,7 +51,7 @@ def test_other_activations_have_no_closure(act):
     with pytest.raises(ValueError, match=f"no linear closure for {type(act).__name__}.*kn.moment_rate"):
         kn.linearised(kn.SimResNet(1.0, 0.0, act))
     with pytest.raises(TypeError):
-        kn.linearised(kn.MeanField(kn.SimResNet(1.0, 0.0, act)))
+        kn.linearised(kn.MeanField(kn.SimResNet(1.0, 0.0, act)))  # pyright: ignore[reportArgumentType]
 
 
 def test_the_error_of_the_closure_is_the_difference_to_the_flow_map():
@@ -90,6 +92,6 @@ def test_wrong_input_is_refused():
     with pytest.raises(ValueError, match="batch of solutions"):
         kn.closure_error(net, data, batch, 2)
     with pytest.raises(TypeError):
-        kn.closure_error(net, data, data, 2)
+        kn.closure_error(net, data, data, 2)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="no linear closure for ReLU"):
         kn.closure_error(relu, data, solution, 2)

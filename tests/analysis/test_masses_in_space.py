@@ -143,6 +143,13 @@ def test_a_saddle_takes_what_is_on_the_way_into_it(doublings):
     np.testing.assert_allclose([saddle.masses[0], saddle.escaping[0]], [0.25, 0.75])
 
 
+def test_what_seems_to_have_come_to_a_saddle_leaves_it(doublings):
+    """After 64 crossings all are next to it, and still on the way out."""
+    saddle = linear(np.diag([-1.0, 0.01]), 0.0, IN_THE_PLANE * [1.0, 0.02])
+    assert saddle.stability.tolist() == ["unstable"] and saddle.masses.tolist() == [0.0]
+    assert saddle.escaping.tolist() == [1.0]
+
+
 def test_what_drifts_along_a_line_escapes():
     drift = linear(np.diag([-1.0, 0.0]), [0.0, 1.0])
     assert drift.escaping.tolist() == [1.0] and not drift.continua

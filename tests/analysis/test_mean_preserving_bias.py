@@ -1,6 +1,7 @@
 """The bias of Proposition 3, which holds the mean: against closed forms and the moments."""
 
 import math
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -89,6 +90,7 @@ def test_a_bias_needs_the_identity_and_one_dimension():
         kn.mean_preserving_bias(kn.SimResNet(-1.0, 0.0, kn.Tanh()), DATA)
     with pytest.raises(ValueError, match=r"shape \(2, 2\) and the initial distribution the dimension 1"):
         kn.mean_preserving_bias(identity(np.eye(2)), DATA)
-    for arguments in ((course(-1.0), DATA), (identity(-1.0), [1.0, 2.0])):
+    wrong: list[Any] = [(course(-1.0), DATA), (identity(-1.0), [1.0, 2.0])]
+    for arguments in wrong:
         with pytest.raises(TypeError):
             kn.mean_preserving_bias(*arguments)

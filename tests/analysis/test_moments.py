@@ -1,5 +1,7 @@
 """Moments of the identity network: against the flow map and the solver, in batches and in other units."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -171,7 +173,8 @@ def test_wrong_input_is_refused(change, message):
 
 
 def test_what_is_no_network_or_distribution_is_refused():
-    for arguments in ((lambda t, x: x, kn.Ensemble(SAMPLES)), (identity(1.0, 0.0), SAMPLES)):
+    wrong: list[tuple[Any, Any]] = [(lambda t, x: x, kn.Ensemble(SAMPLES)), (identity(1.0, 0.0), SAMPLES)]
+    for arguments in wrong:
         with pytest.raises(TypeError):
             kn.moments(*arguments, [1.0], 2)
 

@@ -95,7 +95,11 @@ def derivatives(weight, bias):
     """m_6 at the last of four times, its gradient in reverse mode, and one derivative in forward mode against it."""
     arguments = (identity(weight, bias), kn.Ensemble(SAMPLES), jnp.asarray(TS[[0, 1, 3, 3]]))
     flat, rebuild = jax.flatten_util.ravel_pytree(arguments)
-    sixth = lambda flat: kn.moments(*rebuild(flat), 6)[3, 6]
+
+    def sixth(flat):
+        net, ensemble, ts = rebuild(flat)
+        return kn.moments(net, ensemble, ts, 6)[3, 6]
+
     direction = jnp.asarray(np.random.default_rng(0).normal(size=flat.size))
     both = jax.jit(lambda flat: (jax.grad(sixth)(flat), jax.jvp(sixth, (flat,), (direction,))[1]))
     slopes, forward = both(flat)
@@ -111,7 +115,7 @@ def derivatives(weight, bias):
     net, ensemble, ts = arguments
     m = kn.moments(net, ensemble, ts, 6)[3]
     rate = 6 * (net.weight(ts[3]) * m[6] + net.bias(ts[3]) * m[5])
-    np.testing.assert_allclose(slopes[numbers:], [0, 0, 0, rate], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(slopes[numbers:], [0, 0, 0, float(rate)], rtol=1e-9, atol=1e-9)
 
 
 def test_derivatives_where_parameters_are_functions_of_time():

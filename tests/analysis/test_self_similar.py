@@ -114,7 +114,7 @@ def test_derivatives_go_through_the_mean():
 
 
 def test_in_float32():
-    x = np.float32([1e30, 3e30])  # the squares are beyond float32
+    x = np.array([1e30, 3e30], np.float32)  # the squares are beyond float32
     assert kn.self_similar(kn.Ensemble(x)).samples.dtype == np.float32
     np.testing.assert_allclose(kn.self_similar(kn.Ensemble(x)).samples, [0.5, 1.5], rtol=1e-6)
     grid = kn.Grid(np.float32(0.0), np.float32(1e-6), 50)
@@ -133,7 +133,7 @@ def test_what_has_no_positive_mean_is_refused_where_that_is_known():
     with pytest.raises(ValueError, match="must be positive"):
         kn.self_similar(kn.Ensemble([[1.0, -1.0], [2.0, 0.0]]))
     with pytest.raises(TypeError):
-        kn.self_similar([1.0, 2.0])
+        kn.self_similar([1.0, 2.0])  # pyright: ignore[reportArgumentType]
     traced = jax.jit(lambda x: kn.self_similar(kn.Ensemble(x)).samples)
     assert np.isnan(traced(jnp.array([-3.0, 1.0]))).all()
     half = jax.jit(lambda x: kn.self_similar(kn.Ensemble(x)).samples)(jnp.array([[1.0, -1.0], [3.0, -1.0]]))

@@ -90,7 +90,7 @@ def test_mass_that_walls_would_hold_leaves_on_the_side_of_each():
 def test_relu_takes_the_mass_on_one_side_and_freezes_the_other(w):
     """C18: what is on {w x + b <= 0} stays; for w < 0 the end of it takes only the mass below."""
     states = steady_states(kn.SimResNet(w, -0.5 * w, kn.ReLU()), START)
-    below = norm.cdf(0.5, 1, 1)
+    below = float(norm.cdf(0.5, 1, 1))
     np.testing.assert_allclose(states.points, [0.5])
     assert np.isnan(states.eigenvalues[0]) and not states.stable[0]
     if w < 0:
@@ -239,7 +239,7 @@ def test_single_precision():
     narrow = jax.tree.map(
         lambda leaf: leaf.astype(jnp.float32), kn.SimResNet(np.pi / 6, -5 * np.pi / 6, kn.GrowingCosine())
     )
-    states = steady_states(narrow, kn.Ensemble(np.float32([2.5, 4.0, 7.0])), lower=2.0, upper=8.0)
+    states = steady_states(narrow, kn.Ensemble(np.array([2.5, 4.0, 7.0], np.float32)), lower=2.0, upper=8.0)
     np.testing.assert_allclose(states.points, [2.0, 5.0, 8.0], rtol=1e-6)
     np.testing.assert_allclose(states.masses, [2 / 3, 0.0, 1 / 3])
 

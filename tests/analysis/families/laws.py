@@ -1,5 +1,7 @@
 """One law or more of each family, and the same from SciPy."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -28,7 +30,7 @@ each_law = pytest.mark.parametrize(("family", "parameters"), LAWS, ids=NAMES)
 SHARES = np.array([1e-6, 0.01, 0.2, 0.4, 0.5, 0.7, 0.9, 0.999])
 
 
-def scipys(family, parameters):
+def scipys(family, parameters) -> Any:
     """The same law from SciPy, which has no Pareto tail."""
     if family == GAUSSIAN:
         return stats.norm(parameters["mean"], parameters["std"])

@@ -11,31 +11,47 @@ from tests.analysis.families.laws import GAUSSIAN, GENERAL, INVERSE, PARETO
 @pytest.mark.parametrize(
     ("family", "equation", "message"),
     [
-        (GAUSSIAN, kn.FokkerPlanck(kn.SimResNet(0.5, 1.0, kn.Identity()), 1.0), "needs w < 0 and nu > 0; got w = 0.5"),
-        (GAUSSIAN, kn.FokkerPlanck(kn.SimResNet(-0.5, 1.0, kn.Identity()), 0.0), "nu = 0"),
-        (GAUSSIAN, kn.FokkerPlanck(kn.SimResNet(-0.5, 1.0, kn.Tanh()), 1.0), "kn.Identity with kn.ConstantDiffusion"),
-        (GAUSSIAN, kn.FokkerPlanck(kn.SimResNet(-1.0, 1.0, kn.Identity()), 1.0, walls=(0, 2)), "between walls"),
-        (GAUSSIAN, kn.FokkerPlanck(kn.SimResNet(lambda t: -t, 1.0, kn.Identity()), 1.0), "do not change with time"),
-        (GAUSSIAN, kn.FokkerPlanck(kn.SimResNet(-np.eye(2), 1.0, kn.Identity()), 1.0), "in one dimension"),
+        (
+            GAUSSIAN,
+            kn.FokkerPlanck(kn.SimResNet(0.5, 1.0, kn.Identity()), nu=1.0),
+            "needs w < 0 and nu > 0; got w = 0.5",
+        ),
+        (GAUSSIAN, kn.FokkerPlanck(kn.SimResNet(-0.5, 1.0, kn.Identity()), nu=0.0), "nu = 0"),
+        (
+            GAUSSIAN,
+            kn.FokkerPlanck(kn.SimResNet(-0.5, 1.0, kn.Tanh()), nu=1.0),
+            "kn.Identity with kn.ConstantDiffusion",
+        ),
+        (GAUSSIAN, kn.FokkerPlanck(kn.SimResNet(-1.0, 1.0, kn.Identity()), nu=1.0, walls=(0, 2)), "between walls"),
+        (GAUSSIAN, kn.FokkerPlanck(kn.SimResNet(lambda t: -t, 1.0, kn.Identity()), nu=1.0), "do not change with time"),
+        (GAUSSIAN, kn.FokkerPlanck(kn.SimResNet(-np.eye(2), 1.0, kn.Identity()), nu=1.0), "in one dimension"),
         (
             INVERSE,
-            kn.FokkerPlanck(kn.SimResNet(0.5, 1.0, kn.Identity()), 1.0, kn.LinearDiffusion()),
+            kn.FokkerPlanck(kn.SimResNet(0.5, 1.0, kn.Identity()), nu=1.0, diffusion=kn.LinearDiffusion()),
             "w < nu\\^2 / 2, b not 0",
         ),
         (
             INVERSE,
-            kn.FokkerPlanck(kn.SimResNet(-0.5, 0.0, kn.Identity()), 1.0, kn.LinearDiffusion()),
+            kn.FokkerPlanck(kn.SimResNet(-0.5, 0.0, kn.Identity()), nu=1.0, diffusion=kn.LinearDiffusion()),
             "b = 0",
         ),
-        (PARETO, kn.FokkerPlanck(kn.SimResNet(-1.0, -1.0, kn.ReLU()), 1.0, kn.LinearDiffusion()), "w < 0 < b"),
+        (
+            PARETO,
+            kn.FokkerPlanck(kn.SimResNet(-1.0, -1.0, kn.ReLU()), nu=1.0, diffusion=kn.LinearDiffusion()),
+            "w < 0 < b",
+        ),
         (
             GENERAL,
-            kn.FokkerPlanck(kn.SimResNet(1.0, 0.0, kn.GeneralizedGamma(0.5, 1.0)), 2.0, kn.LinearDiffusion()),
+            kn.FokkerPlanck(
+                kn.SimResNet(1.0, 0.0, kn.GeneralizedGamma(0.5, 1.0)), nu=2.0, diffusion=kn.LinearDiffusion()
+            ),
             "nu\\^2 delta < 2 w",
         ),
         (
             GENERAL,
-            kn.FokkerPlanck(kn.SimResNet(1.0, 0.1, kn.GeneralizedGamma(0.5, 1.0)), 1.0, kn.LinearDiffusion()),
+            kn.FokkerPlanck(
+                kn.SimResNet(1.0, 0.1, kn.GeneralizedGamma(0.5, 1.0)), nu=1.0, diffusion=kn.LinearDiffusion()
+            ),
             "b = 0",
         ),
     ],
@@ -47,7 +63,7 @@ def test_where_there_is_no_such_steady_state(family, equation, message):
 
 def test_wrong_input_is_refused():
     with pytest.raises(TypeError, match="FokkerPlanck"):
-        GAUSSIAN.parameters(kn.MeanField(kn.SimResNet(-1.0, 0.0, kn.Identity())))
+        GAUSSIAN.parameters(kn.MeanField(kn.SimResNet(-1.0, 0.0, kn.Identity())))  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="has the parameters mean, std, got mean, scale"):
         GAUSSIAN.log_prob({"mean": 0.0, "scale": 1.0}, 0.0)
     with pytest.raises(ValueError, match="needs a finite std > 0, got std=-1.0"):
@@ -66,7 +82,7 @@ def test_wrong_input_is_refused():
     with pytest.raises(ValueError, match="q must lie in \\[0, 1\\], got 1.5"):
         GAUSSIAN.quantile({"mean": 0.0, "std": 1.0}, 1.5)
     with pytest.raises(TypeError, match="key"):
-        GAUSSIAN.sample({"mean": 0.0, "std": 1.0}, 0, 3)
+        GAUSSIAN.sample({"mean": 0.0, "std": 1.0}, 0, 3)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="n must be at least 1"):
         GAUSSIAN.sample({"mean": 0.0, "std": 1.0}, jax.random.key(0), 0)
     with pytest.raises(ValueError, match="known values"):

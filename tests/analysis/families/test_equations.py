@@ -38,7 +38,7 @@ def test_the_slope_of_the_diffusion_counts_to_nu(family, parameters):
     equation = family.equation(parameters, 0.6)
     constant = family == GAUSSIAN
     diffusion = kn.ConstantDiffusion(2.0) if constant else kn.LinearDiffusion(-2.0)
-    back = family.parameters(kn.FokkerPlanck(equation.net, 0.3, diffusion))
+    back = family.parameters(kn.FokkerPlanck(equation.net, nu=0.3, diffusion=diffusion))
     np.testing.assert_allclose(list(map(float, back.values())), list(parameters.values()), rtol=1e-9)
 
 
@@ -61,7 +61,7 @@ def test_the_table_of_the_mathematics_line_by_line():
 
 
 def test_inverse_gamma_with_positive_weight_is_not_refused():
-    equation = kn.FokkerPlanck(kn.SimResNet(0.3, 1.0, kn.Identity()), 1.0, kn.LinearDiffusion())
+    equation = kn.FokkerPlanck(kn.SimResNet(0.3, 1.0, kn.Identity()), nu=1.0, diffusion=kn.LinearDiffusion())
     found = INVERSE.parameters(equation)
     np.testing.assert_allclose([found["mu"], found["beta"]], [0.4, 2.0], rtol=1e-12)
 
@@ -70,5 +70,5 @@ def test_coefficients_and_parameters_have_derivatives():
     slope = jax.grad(lambda std: GAUSSIAN.equation({"mean": 3.0, "std": std}, 1.0).net.weight(0.0))(0.5)
     np.testing.assert_allclose(slope, 1 / 0.5**3)
     net = kn.SimResNet(-1.0, 2.0, kn.Identity())
-    slopes = jax.grad(lambda nu: GAUSSIAN.parameters(kn.FokkerPlanck(net, nu))["std"])(1.0)
+    slopes = jax.grad(lambda nu: GAUSSIAN.parameters(kn.FokkerPlanck(net, nu=nu))["std"])(1.0)
     np.testing.assert_allclose(slopes, np.sqrt(0.5))

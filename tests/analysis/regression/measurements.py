@@ -1,5 +1,7 @@
 """Measurements along a line, and the lines through pairs of them."""
 
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
 from scipy import stats
@@ -22,6 +24,11 @@ def all_pairs(x, y):
                 slope = (y[i] - y[j]) / (x[i] - x[j])
                 rows.append((slope, y[i] - slope * x[i], abs(x[i] - x[j])))
     return np.array(rows).T
+
+
+def least_squares(x, y) -> Any:
+    """SciPy's, which have a slope and an intercept."""
+    return stats.linregress(x, y)
 
 
 def one_t(found, level=0.95):

@@ -1,6 +1,7 @@
 """The collapse of an ensemble of lines at one of them, and the networks that lead to it."""
 
 import math
+from typing import Any
 
 import jax
 import numpy as np
@@ -68,7 +69,7 @@ def test_the_field_is_that_of_the_network_in_other_coordinates():
     assert np.max(np.abs(velocity)) == 0.0
 
 
-def balance(x, w):
+def balance(x, w) -> Any:
     """Where int tanh(w (x - c)) dg = 0 for samples x: the bias -w c holds their mean at first."""
     return brentq(lambda c: np.mean(np.tanh(w * (x - c))), x.min(), x.max(), xtol=1e-13)
 
@@ -93,5 +94,5 @@ def test_the_limit_is_a_weighted_median_of_the_ensemble():
     found = kn.regress(x, y, robust=True, origin=float(np.median(x)))
     lines = np.asarray(found.ensemble.samples)
     for column, value in zip(lines.T, found.line, strict=True):
-        at = brentq(lambda c, v=column: found.weights @ np.tanh(1e4 * (v - c)), column.min(), column.max())
+        at: Any = brentq(lambda c, v=column: found.weights @ np.tanh(1e4 * (v - c)), column.min(), column.max())
         np.testing.assert_allclose(at, value, atol=3e-3)

@@ -1,6 +1,7 @@
 """Lines as points of the plane of slopes and intercepts: weighted medians, and estimates against those of statistics."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from scipy.optimize import brentq
 import kinetic_nde as kn
 from kinetic_nde.analysis.regression.medians import quantile_errors, weighted_median, weighted_quantiles
 from kinetic_nde.analysis.regression.pairs import pairs_of
-from tests.analysis.regression.measurements import SEEDS, all_pairs, data
+from tests.analysis.regression.measurements import SEEDS, all_pairs, data, least_squares
 
 # Weighted medians
 
@@ -57,7 +58,7 @@ def test_with_squared_distances_it_would_be_least_squares(seed):
     """Jacobi's theorem, which tells the weights |dx| from others."""
     x, y = data(seed)
     slopes, intercepts, distances = all_pairs(x, y)
-    line = stats.linregress(x, y)
+    line = least_squares(x, y)
     np.testing.assert_allclose(np.average(slopes, weights=distances**2), line.slope, rtol=1e-8)
     np.testing.assert_allclose(np.average(intercepts, weights=distances**2), line.intercept, rtol=1e-8)
     assert abs(kn.regress(x, y).slope - line.slope) > 1e-6
@@ -80,9 +81,9 @@ def test_replicates_are_lines_of_least_squares(seed):
     random = np.random.default_rng(seed)
     x, y = random.uniform(0, 5, 4), random.normal(size=(6, 4))
     found, robust = kn.regress(x, y), kn.regress(x, y, robust=True)
-    lines = np.array([[line.slope, line.intercept] for line in (stats.linregress(x, row) for row in y)])
+    lines = np.array([[line.slope, line.intercept] for line in (least_squares(x, row) for row in y)])
     np.testing.assert_allclose(found.ensemble.samples, lines, rtol=1e-9, atol=1e-12)
-    every = stats.linregress(np.tile(x, 6), y.ravel())
+    every = least_squares(np.tile(x, 6), y.ravel())
     np.testing.assert_allclose(found.line, (every.slope, every.intercept), rtol=1e-9, atol=1e-12)
     # Replicates are independent: the jackknife is the variance of a mean.
     np.testing.assert_allclose(found.covariance, np.cov(lines.T) / 6, rtol=1e-9, atol=1e-14)
@@ -103,7 +104,7 @@ def test_many_points_take_a_balanced_choice_of_pairs():
     assert np.unique(np.sort(np.stack([first, second]), axis=0), axis=1).shape[1] == first.size
     # From all pairs: where the residuals' ranks are uncorrelated with x, and x's with the residuals.
     ranks = lambda values: 2 * stats.rankdata(values) - 3001
-    medians_of_all = brentq(lambda m: ranks(y - m * x) @ x, 1.0, 3.0, xtol=1e-9)
+    medians_of_all: Any = brentq(lambda m: ranks(y - m * x) @ x, 1.0, 3.0, xtol=1e-9)
     for robust, of_all in ((False, (ranks(x) @ y) / (ranks(x) @ x)), (True, medians_of_all)):
         found = kn.regress(x, y, robust=robust)
         assert "of 4498500 pairs a balanced choice" in found.notes[0]
