@@ -55,42 +55,56 @@ def test_a_linear_flow_is_a_gaussian_at_many_points_and_dimensions(d):
 
 X = np.asarray(GRID.centers)[200:600:40]
 EVERYWHERE = np.linspace(-9.0, 9.0, 2001)
+# As many points each time: another number of them is another program.
+POINTS = np.concatenate([X, EVERYWHERE])
 
 
 @pytest.fixture(scope="module")
-def densities():
-    """At the points X from a normal distribution and from its averages, and everywhere from the former."""
-    flow = kn.Flow(LAYERS, kn.StandardNormal(1), t1=1.0)
-    density = np.exp(flow.log_prob(np.concatenate([X, EVERYWHERE])))
-    from_averages = np.exp(kn.Flow(LAYERS, NORMAL, t1=1.0).log_prob(X))
-    return density[: X.size], from_averages, density[X.size :]
+def from_averages():
+    return np.exp(kn.Flow(LAYERS, NORMAL, t1=1.0).log_prob(POINTS))
 
 
-def test_a_flow_in_one_dimension_has_the_density_of_the_flow_map(densities):
-    at_points, from_averages, everywhere = densities
-    # Back through both layers; by the chain rule with d/dx of each.
+@pytest.fixture(scope="module")
+def from_normal():
+    return np.exp(kn.Flow(LAYERS, kn.StandardNormal(1), t1=1.0).log_prob(POINTS))
+
+
+def of_the_flow_map():
+    """At X, back through both layers: dx(0)/dx(t) is v(x(0)) / v(x(t)) of each."""
     middle = flow_map(kn.Tanh(), -1.5, 0.3, -0.5, X)
     start = flow_map(kn.Tanh(), 1.0, 0.3, -0.5, middle)
     velocity = lambda w, x: np.tanh(w * x + 0.3)
     slope = velocity(-1.5, middle) / velocity(-1.5, X) * velocity(1.0, start) / velocity(1.0, middle)
-    np.testing.assert_allclose(at_points, norm.pdf(start) * slope, rtol=1e-7)
-    np.testing.assert_allclose(from_averages, norm.pdf(start) * slope, atol=2e-4)
-    assert abs(np.trapezoid(everywhere, EVERYWHERE) - 1) < 1e-6
+    return norm.pdf(start) * slope
+
+
+def test_a_flow_in_one_dimension_has_the_density_of_the_flow_map(from_averages):
+    np.testing.assert_allclose(from_averages[: X.size], of_the_flow_map(), atol=2e-4)
+    assert abs(np.trapezoid(from_averages[X.size :], EVERYWHERE) - 1) < 1e-5
     uniform = kn.Flow(LAYERS, kn.Density.uniform(0.0, 1.0, GRID), t1=0.0)
-    np.testing.assert_allclose(uniform.log_prob(np.resize([0.5, 5.0], X.size))[:2], [0.0, -np.inf], atol=1e-6)
+    np.testing.assert_allclose(uniform.log_prob(np.resize([0.5, 5.0], POINTS.size))[:2], [0.0, -np.inf], atol=1e-6)
 
 
 @pytest.mark.slow
-def test_a_flow_in_one_dimension_is_the_density_of_the_solver(densities):
+def test_a_normal_distribution_is_carried_to_many_digits(from_normal):
+    np.testing.assert_allclose(from_normal[: X.size], of_the_flow_map(), rtol=1e-7)
+    assert abs(np.trapezoid(from_normal[X.size :], EVERYWHERE) - 1) < 1e-6
+
+
+@pytest.mark.slow
+def test_a_flow_in_one_dimension_is_the_density_of_the_solver(from_normal, from_averages):
     solved = kn.solve(LAYERS, NORMAL, t1=1.0).final
-    for found in densities[:2]:
-        np.testing.assert_allclose(found, np.asarray(solved.values)[200:600:40], atol=2e-4)
+    for found in (from_normal, from_averages):
+        np.testing.assert_allclose(found[: X.size], np.asarray(solved.values)[200:600:40], atol=2e-4)
+
+
+def test_values_have_the_shape_of_the_points():
+    assert kn.Flow(LAYERS, NORMAL, t1=1.0).log_prob(POINTS[:, None]).shape == (POINTS.size, 1)
 
 
 def test_the_mass_of_a_density_counts_as_one():
     double = kn.Density(GRID, 2 * NORMAL.values)
-    # As many points as in X: the same program.
-    x = np.linspace(-2, 2, 10)
+    x = np.linspace(-2, 2, POINTS.size)
     one, two = (kn.Flow(LAYERS, base, t1=0.5).log_prob(x) for base in (NORMAL, double))
     np.testing.assert_allclose(two, one, atol=1e-10)
     np.testing.assert_allclose(kn.Flow(LAYERS, double, t1=0.0).log_prob(x), norm.logpdf(x), atol=1e-4)
@@ -105,6 +119,12 @@ def loss(w, adjoint: Any = kn.CheckpointAdjoint()):
 SQUARE = np.exp(-0.6) * np.mean(np.square([-1.0, 0.5, 2.0]))
 
 
+def test_a_likelihood_has_a_derivative_forwards():
+    slope = jax.jit(jax.jacfwd(lambda w: loss(w, kn.ForwardMode())))
+    np.testing.assert_allclose(slope(0.3), 1 - SQUARE, rtol=1e-8)
+
+
+@pytest.mark.slow
 def test_a_flow_is_trained_by_its_likelihood():
     slopes = jax.jit(jax.vmap(jax.grad(loss)))(jnp.array([0.1, 0.3]))
     np.testing.assert_allclose(slopes[1], 1 - SQUARE, rtol=1e-8)
@@ -116,21 +136,15 @@ def test_second_derivatives_are_taken_forwards():
     np.testing.assert_allclose(second(0.3), 2 * SQUARE, rtol=1e-6)
 
 
-POINTS = jnp.array([-0.5, 0.2, 1.3])
+THREE = jnp.array([-0.5, 0.2, 1.3])
 HALFWAY = kn.Flow(TANH, kn.StandardNormal(), t1=0.5)
 
 
 @pytest.mark.slow
 def test_under_jit_and_vmap_it_is_the_same():
-    expected = HALFWAY.log_prob(POINTS)
-    np.testing.assert_allclose(eqx.filter_jit(kn.Flow.log_prob)(HALFWAY, POINTS), expected, rtol=1e-12)
-    np.testing.assert_allclose(jax.vmap(HALFWAY.log_prob)(POINTS), expected, rtol=1e-9)
-
-
-def test_values_have_the_shape_of_the_points():
-    # As many as everywhere and in X: the same program.
-    flow = kn.Flow(LAYERS, kn.StandardNormal(1), t1=1.0)
-    assert flow.log_prob(jnp.zeros((X.size + EVERYWHERE.size, 1))).shape == (X.size + EVERYWHERE.size, 1)
+    expected = HALFWAY.log_prob(THREE)
+    np.testing.assert_allclose(eqx.filter_jit(kn.Flow.log_prob)(HALFWAY, THREE), expected, rtol=1e-12)
+    np.testing.assert_allclose(jax.vmap(HALFWAY.log_prob)(THREE), expected, rtol=1e-9)
 
 
 @pytest.mark.slow
@@ -140,7 +154,7 @@ def test_no_points_have_no_values():
 
 def float32_mean(w):
     net = kn.SimResNet(w, np.float32(0.3), kn.Tanh())
-    return kn.Flow(kn.MeanField(net), kn.StandardNormal(), t1=0.5).log_prob(POINTS.astype(np.float32)).mean()
+    return kn.Flow(kn.MeanField(net), kn.StandardNormal(), t1=0.5).log_prob(THREE.astype(np.float32)).mean()
 
 
 def test_float32_stays():
@@ -149,7 +163,7 @@ def test_float32_stays():
 
 @pytest.mark.slow
 def test_float32_has_the_values_and_a_slope():
-    expected = HALFWAY.log_prob(POINTS)
+    expected = HALFWAY.log_prob(THREE)
 
     value, slope = jax.jit(jax.value_and_grad(float32_mean))(np.float32(1.0))
     assert value.dtype == slope.dtype == np.float32 and bool(jnp.isfinite(slope))

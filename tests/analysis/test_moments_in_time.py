@@ -7,6 +7,7 @@ import jax
 import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from hypothesis import example, given, settings, strategies as st
 from scipy.integrate import solve_ivp
 
@@ -91,8 +92,8 @@ def test_a_parameter_that_cannot_be_followed_gives_nan():
 # Derivatives
 
 
-def derivatives(weight, bias):
-    """m_6 at the last of four times, its gradient in reverse mode, and one derivative in forward mode against it."""
+def sixth_moment(weight, bias):
+    """m_6 at the last of four times as a function of all numbers in one array, these, and the right-hand side of (10)."""
     arguments = (identity(weight, bias), kn.Ensemble(SAMPLES), jnp.asarray(TS[[0, 1, 3, 3]]))
     flat, rebuild = jax.flatten_util.ravel_pytree(arguments)
 
@@ -100,30 +101,48 @@ def derivatives(weight, bias):
         net, ensemble, ts = rebuild(flat)
         return kn.moments(net, ensemble, ts, 6)[3, 6]
 
+    net, ensemble, ts = arguments
+    m = kn.moments(net, ensemble, ts, 6)[3]
+    return sixth, flat, float(6 * (net.weight(ts[3]) * m[6] + net.bias(ts[3]) * m[5]))
+
+
+def differences(function, place, direction):
+    """Of fourth order, by calls outside jit, which are compiled already."""
+    steps = np.array([-2, -1, 1, 2]) * 1e-3
+    return np.array([1, -8, 8, -1]) @ np.array([function(place + step * direction) for step in steps]) / 12e-3
+
+
+def check_both_modes(weight, bias):
+    """The gradient in reverse mode, and one derivative in forward mode against it."""
+    sixth, flat, rate = sixth_moment(weight, bias)
     direction = jnp.asarray(np.random.default_rng(0).normal(size=flat.size))
     both = jax.jit(lambda flat: (jax.grad(sixth)(flat), jax.jvp(sixth, (flat,), (direction,))[1]))
     slopes, forward = both(flat)
     np.testing.assert_allclose(forward, slopes @ direction, rtol=1e-9)
-    # Fourth order, by calls outside jit, which are compiled already.
-    steps = np.array([-2, -1, 1, 2]) * 1e-3
     numbers = flat.size - 4
-    values = [[sixth(flat.at[k].add(step)) for k in range(numbers)] for step in steps]
-    np.testing.assert_allclose(
-        slopes[:numbers], np.array([1, -8, 8, -1]) @ np.array(values) / 12e-3, rtol=1e-6, atol=1e-6
-    )
+    expected = [differences(sixth, flat, unit) for unit in np.eye(flat.size)[:numbers]]
+    np.testing.assert_allclose(slopes[:numbers], expected, rtol=1e-6, atol=1e-6)
     # By t, also where two times are equal: the right-hand side of (10).
-    net, ensemble, ts = arguments
-    m = kn.moments(net, ensemble, ts, 6)[3]
-    rate = 6 * (net.weight(ts[3]) * m[6] + net.bias(ts[3]) * m[5])
-    np.testing.assert_allclose(slopes[numbers:], [0, 0, 0, float(rate)], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(slopes[numbers:], [0, 0, 0, rate], rtol=1e-9, atol=1e-9)
 
 
+def test_forward_derivatives_where_parameters_are_functions_of_time():
+    """By all numbers at once, by the time itself, and by another that is equal to it."""
+    sixth, flat, rate = sixth_moment(course(-0.5, 0.8), course(0.3, 0.0, 0.0, 1.0))
+    numbers = np.append(np.random.default_rng(0).normal(size=flat.size - 4), np.zeros(4))
+    directions = np.stack([numbers, *np.eye(flat.size)[-2:]])
+    slopes = jax.jit(jax.vmap(lambda direction: jax.jvp(sixth, (flat,), (direction,))[1]))(directions)
+    np.testing.assert_allclose(slopes[0], differences(sixth, flat, numbers), rtol=1e-6)
+    np.testing.assert_allclose(slopes[1:], [0, rate], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.slow
 def test_derivatives_where_parameters_are_functions_of_time():
-    derivatives(course(-0.5, 0.8), course(0.3, 0.0, 0.0, 1.0))
+    check_both_modes(course(-0.5, 0.8), course(0.3, 0.0, 0.0, 1.0))
 
 
 def test_derivatives_where_the_weight_is_zero():
-    derivatives(0.0, 0.4)
+    check_both_modes(0.0, 0.4)
 
 
 def test_the_derivative_by_the_averages_of_a_density():
