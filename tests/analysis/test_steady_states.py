@@ -124,6 +124,7 @@ def test_the_generalised_gamma_attracts_what_is_positive():
 # Against the solver
 
 
+@pytest.mark.slow
 def test_samples_go_where_they_are_predicted_to_go():
     states = steady_states(GCU, ON_A_LINE)
     final = np.asarray(kn.solve(kn.MeanField(GCU), ON_A_LINE, t1=40.0).final.samples)
@@ -200,14 +201,7 @@ def test_a_zero_that_is_looked_at_is_found_once():
 # Units, mirror images, precision
 
 
-@settings(max_examples=10)
-@given(
-    activation=st.sampled_from([kn.Identity(), kn.Tanh(), kn.GrowingCosine(), kn.ReLU()]),
-    w=st.sampled_from([-1.5, -0.4, 0.7, 2.0]),
-    b=st.floats(-2.0, 2.0),
-    c=st.sampled_from([1e-6, 1e-3, 7.0, 1e6]),
-)
-def test_units_change_the_places_and_the_clock_only(activation, w, b, c):
+def check_units(activation, w, b, c):
     net = kn.SimResNet(w, b, activation)
     other, time = kn.rescale(net, c)
     first, second = steady_states(net, ON_A_LINE), steady_states(other, kn.Ensemble(c * ON_A_LINE.samples))
@@ -219,20 +213,50 @@ def test_units_change_the_places_and_the_clock_only(activation, w, b, c):
     assert second.resting == first.resting and len(second.continua) == len(first.continua)
 
 
+@pytest.mark.parametrize(
+    ("activation", "w", "b", "c"),
+    [(kn.Identity(), -1.5, 0.3, 1e-6), (kn.GrowingCosine(), 0.7, -1.2, 1e6), (kn.ReLU(), -0.4, 0.5, 7.0)],
+)
+def test_units_change_the_places_and_the_clock_only(activation, w, b, c):
+    check_units(activation, w, b, c)
+
+
+@pytest.mark.slow
+@settings(max_examples=10)
+@given(
+    activation=st.sampled_from([kn.Identity(), kn.Tanh(), kn.GrowingCosine(), kn.ReLU()]),
+    w=st.sampled_from([-1.5, -0.4, 0.7, 2.0]),
+    b=st.floats(-2.0, 2.0),
+    c=st.sampled_from([1e-6, 1e-3, 7.0, 1e6]),
+)
+def test_units_change_nothing_else_whatever_the_network(activation, w, b, c):
+    check_units(activation, w, b, c)
+
+
+def check_mirror_image(activation, w, b):
+    first = steady_states(kn.SimResNet(w, b, activation), ON_A_LINE)
+    second = steady_states(kn.SimResNet(w, -b, activation), kn.Ensemble(-ON_A_LINE.samples))
+    np.testing.assert_allclose(-second.points[::-1], first.points, rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(second.masses[::-1], first.masses)
+    np.testing.assert_array_equal(second.escaping[::-1], first.escaping)
+    np.testing.assert_array_equal(second.stability[::-1], first.stability)
+
+
+@pytest.mark.parametrize(("activation", "w", "b"), [(kn.Tanh(), -1.5, 0.4), (kn.GrowingCosine(), 0.6, -1.1)])
+def test_the_mirror_image_of_an_odd_activation(activation, w, b):
+    check_mirror_image(activation, w, b)
+
+
+@pytest.mark.slow
 @settings(max_examples=8)
 @given(
     activation=st.sampled_from([kn.Identity(), kn.Tanh(), kn.GrowingCosine()]),
     w=st.floats(0.2, 2.0),
     b=st.floats(-2.0, 2.0),
 )
-def test_the_mirror_image_of_an_odd_activation(activation, w, b):
+def test_the_mirror_image_whatever_the_network(activation, w, b):
     for sign in (-1.0, 1.0):
-        first = steady_states(kn.SimResNet(sign * w, b, activation), ON_A_LINE)
-        second = steady_states(kn.SimResNet(sign * w, -b, activation), kn.Ensemble(-ON_A_LINE.samples))
-        np.testing.assert_allclose(-second.points[::-1], first.points, rtol=1e-12, atol=1e-12)
-        np.testing.assert_array_equal(second.masses[::-1], first.masses)
-        np.testing.assert_array_equal(second.escaping[::-1], first.escaping)
-        np.testing.assert_array_equal(second.stability[::-1], first.stability)
+        check_mirror_image(activation, sign * w, b)
 
 
 def test_single_precision():
