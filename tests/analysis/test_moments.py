@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import example, given, strategies as st
+from hypothesis import example, given, settings, strategies as st
 from scipy.stats import norm
 
 import kinetic_nde as kn
@@ -24,6 +24,7 @@ numbers = st.floats(-2.0, 2.0)
 
 @given(w=numbers | st.sampled_from([0.0, 1e-300, 1e-17, -1e-9, 1e-5]), b=numbers)
 @example(w=0.0, b=0.0)
+@settings(max_examples=8)
 def test_constants_give_the_moments_of_the_flow_map(w, b):
     """In long doubles, where (e^{wt} - 1) / w has digits to lose."""
     t, x = TS.astype(np.longdouble)[:, None], SAMPLES.astype(np.longdouble)

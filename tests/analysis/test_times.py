@@ -19,6 +19,7 @@ shares = st.floats(1e-30, 0.99)
 
 
 @given(w=st.floats(-10.0, -1e-6), share=shares)
+@settings(max_examples=8)
 def test_the_two_cases_of_the_corollary(w, share):
     time = math.log(share) / (2 * w)
     for bias in (0.0, -w * MEAN):
