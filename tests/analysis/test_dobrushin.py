@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy.stats import wasserstein_distance
 
 import kinetic_nde as kn
@@ -118,6 +118,7 @@ def test_a_number_is_a_multiple_of_the_identity():
 
 
 @given(seed=seeds, w=weights, b=st.floats(-2.0, 2.0), t=st.floats(0.0, 1.5), which=st.integers(0, 3))
+@settings(max_examples=10)
 def test_no_two_ensembles_are_farther_apart(seed, w, b, t, which):
     """Along the closed-form flow maps."""
     rng, activation = np.random.default_rng(seed), ACTIVATIONS[which]
@@ -128,6 +129,7 @@ def test_no_two_ensembles_are_farther_apart(seed, w, b, t, which):
 
 
 @given(w=st.floats(0.1, 3.0), t=st.floats(0.0, 2.0))
+@settings(max_examples=8)
 def test_for_the_identity_nothing_smaller_holds(w, t):
     x, y = np.array([0.0, 1.0, 5.0]), np.array([0.5, 1.0, 7.0])
     moved = wasserstein_distance(flow(IDENTITY, w, 0.4, t, x), flow(IDENTITY, w, 0.4, t, y))

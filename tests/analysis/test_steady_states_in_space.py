@@ -15,7 +15,7 @@ TURNED = np.linalg.qr(np.random.default_rng(6).normal(size=(4, 4)))[0]
 # Points and their stability
 
 
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 1000), d=st.sampled_from([2, 3]))
 def test_every_vector_of_zeros_has_its_point(seed, d):
     rng = np.random.default_rng(seed)
@@ -70,7 +70,7 @@ def test_a_kink_is_undecided():
 # Lines and regions
 
 
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 1000), shift=st.sampled_from([0.0, 1.0]))
 def test_a_singular_weight_has_lines_or_nothing(seed, shift):
     rng = np.random.default_rng(seed)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy import stats
 from scipy.optimize import brentq
 
@@ -77,6 +77,7 @@ def test_the_median_slope_minimises_the_differences_of_residuals(seed):
 
 
 @given(SEEDS)
+@settings(max_examples=8)
 def test_replicates_are_lines_of_least_squares(seed):
     random = np.random.default_rng(seed)
     x, y = random.uniform(0, 5, 4), random.normal(size=(6, 4))
