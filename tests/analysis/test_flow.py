@@ -119,6 +119,7 @@ def loss(w, adjoint: Any = kn.CheckpointAdjoint()):
 SQUARE = np.exp(-0.6) * np.mean(np.square([-1.0, 0.5, 2.0]))
 
 
+@pytest.mark.slow
 def test_a_likelihood_has_a_derivative_forwards():
     slope = jax.jit(jax.jacfwd(lambda w: loss(w, kn.ForwardMode())))
     np.testing.assert_allclose(slope(0.3), 1 - SQUARE, rtol=1e-8)

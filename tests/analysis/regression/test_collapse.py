@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.optimize import brentq
@@ -14,7 +15,10 @@ from tests.analysis.regression.measurements import data
 
 @pytest.mark.parametrize(
     ("robust", "replicates"),
-    [(False, True), (True, False), *(pytest.param(each, each, marks=pytest.mark.slow) for each in (False, True))],
+    [
+        (True, False),
+        *(pytest.param(*each, marks=pytest.mark.slow) for each in ((False, True), (False, False), (True, True))),
+    ],
 )
 def test_the_density_collapses_at_the_line(robust, replicates):
     """Whatever the units: slopes of 1e-3 and intercepts of 1e5 in one of the two cases."""
@@ -67,6 +71,12 @@ def test_the_field_is_that_of_the_network_in_other_coordinates():
     velocity, at_rest, _ = at(np.asarray(field.centre))
     np.testing.assert_allclose(np.linalg.eigvals(np.asarray(at_rest)), -10.0, rtol=1e-6)
     assert np.max(np.abs(velocity)) == 0.0
+
+
+def test_the_field_of_the_mean_leads_straight_to_it():
+    found = kn.regress(*data(12, 10), weight=-2.0)
+    away = np.array([0.3, -0.2])
+    np.testing.assert_allclose(found.equation.field(0.0, jnp.asarray(found.line + away)), -2.0 * away, rtol=1e-9)
 
 
 def balance(x, w) -> Any:
