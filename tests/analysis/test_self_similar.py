@@ -82,7 +82,7 @@ def test_each_component_has_its_own_unit(seed):
 def test_the_flow_of_the_identity_without_bias_keeps_it_and_others_do_not():
     start = samples(0)
     still = kn.self_similar(kn.Ensemble(start))
-    shape = lambda *flow_of: kn.self_similar(kn.Ensemble(flow(*flow_of, 1.0, start)))
+    shape = lambda activation, w, b: kn.self_similar(kn.Ensemble(flow(activation, w, b, 1.0, start)))
     np.testing.assert_allclose(shape(kn.Identity(), -1.0, 0.0).samples, still.samples, rtol=1e-12)
     for activation, bias in ((kn.Identity(), 0.5), (kn.Tanh(), 0.0)):
         assert kn.wasserstein(shape(activation, -1.0, bias), still) > 0.02
