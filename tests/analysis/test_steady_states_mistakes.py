@@ -7,23 +7,21 @@ import pytest
 from jaxtyping import TypeCheckError
 
 import kinetic_nde as kn
-
-SAMPLES = kn.Ensemble(np.random.default_rng(3).normal(1.0, 1.0, 40))
-GCU = kn.SimResNet(1.0, 0.0, kn.GrowingCosine())
+from tests.analysis.steady_state_cases import GCU, ON_A_LINE, steady_states
 
 
 def test_a_network_that_changes_with_t_has_no_steady_states():
     box = {"lower": -2.0, "upper": 2.0}
     still = kn.SimResNet(kn.PiecewiseConstant([0.0, 1.0], [-1.0, -1.0]), lambda t: 0.5, kn.Tanh())
-    np.testing.assert_allclose(kn.steady_states(still, **box).points, [0.5])
+    np.testing.assert_allclose(steady_states(still, **box).points, [0.5])
     decaying = kn.SimResNet(lambda t: -jnp.exp(-t), 0.5, kn.Tanh())
     layers = kn.SimResNet(-1.0, kn.PiecewiseConstant([0.0, 5e4], [0.0, 1.0]), kn.Tanh())
     ramp = kn.SimResNet(-1.0, kn.Interpolated([2e4, 5e4], [0.0, 1.0]), kn.Tanh())
     for net, name in ((decaying, "weight"), (layers, "bias"), (ramp, "bias"), (lambda t, x: t * x, "field")):
         with pytest.raises(ValueError, match=f"the {name} changes with t.* take "):
-            kn.steady_states(net, **box)
+            steady_states(net, **box)
     last = kn.SimResNet(layers.weight(9e4), layers.bias(9e4), layers.activation)
-    np.testing.assert_allclose(kn.steady_states(last, **box).points, [1.0])
+    np.testing.assert_allclose(steady_states(last, **box).points, [1.0])
 
 
 @pytest.mark.parametrize(
@@ -32,7 +30,7 @@ def test_a_network_that_changes_with_t_has_no_steady_states():
         ({}, "give lower and upper, or an initial distribution"),
         ({"lower": 0.0}, "give upper, or"),
         ({"lower": 1.0, "upper": 1.0}, "the box is empty: need lower < upper"),
-        ({"lower": 20.0, "initial": SAMPLES}, "the box is empty"),
+        ({"lower": 20.0, "initial": ON_A_LINE}, "the box is empty"),
         ({"lower": np.nan, "upper": 1.0}, "lower must be finite, got nan"),
         ({"lower": 0.0, "upper": np.inf}, "upper must be finite, got inf"),
         (
@@ -45,22 +43,22 @@ def test_a_network_that_changes_with_t_has_no_steady_states():
 )
 def test_boxes_that_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        kn.steady_states(GCU, **arguments)
+        steady_states(GCU, **arguments)
 
 
 def test_what_is_no_network_or_not_known():
     with pytest.raises(TypeError, match="a field is a kn.SimResNet"):
-        kn.steady_states(kn.MeanField(GCU), SAMPLES)
+        steady_states(kn.MeanField(GCU), ON_A_LINE)
     with pytest.raises((TypeError, TypeCheckError)):
-        kn.steady_states(GCU, [0.0, 1.0])
+        steady_states(GCU, [0.0, 1.0])
     with pytest.raises(ValueError, match="steady states need a finite velocity, at -"):
-        kn.steady_states(lambda t, x: jnp.log(x), lower=-1.0, upper=1.0)
+        steady_states(lambda t, x: jnp.log(x), lower=-1.0, upper=1.0)
     with pytest.raises(ValueError, match="outside jit, vmap and grad"):
-        jax.jit(lambda w: kn.steady_states(kn.SimResNet(w, 0.0, kn.Tanh()), lower=-1.0, upper=1.0).points)(1.0)
+        jax.jit(lambda w: steady_states(kn.SimResNet(w, 0.0, kn.Tanh()), lower=-1.0, upper=1.0).points)(1.0)
 
 
 def test_the_table():
-    text = str(kn.steady_states(kn.SimResNet(-1.0, 1.0, kn.ReLU()), kn.Ensemble([0.0, 0.5, 3.0])))
+    text = str(steady_states(kn.SimResNet(-1.0, 1.0, kn.ReLU()), kn.Ensemble([0.0, 0.5, 3.0])))
     assert text.splitlines() == [
         "1 steady state in [0, 3]",
         "point    stability  eigenvalue      mass   +-  of those between",
