@@ -38,8 +38,11 @@ class BinaryBoltzmann(AbstractEquation):
     field: Any = eqx.field(converter=as_field)
     epsilon: Float[Array, ""] = eqx.field(converter=lambda epsilon: as_floating(epsilon, "epsilon"), default=1.0)
     rate: Float[Array, ""] = eqx.field(converter=lambda rate: as_floating(rate, "rate"), default=1.0)
-    # A collision may lead anywhere. A field and no property, which type checkers take for an argument that is missing.
-    walls: None = eqx.field(init=False, default=None)
+
+    @property
+    def walls(self) -> None:
+        """None: a collision may lead anywhere."""
+        return None
 
     def __check_init__(self):
         check_positive(epsilon=self.epsilon, rate=self.rate)

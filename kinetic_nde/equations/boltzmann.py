@@ -48,8 +48,11 @@ class Boltzmann(AbstractEquation):
     diffusion: Any = eqx.field(converter=as_diffusion, default_factory=ConstantDiffusion)
     rate: Float[Array, ""] = eqx.field(converter=lambda rate: as_floating(rate, "rate"), default=1.0)
     noise: AbstractNoise = eqx.field(converter=as_noise, default_factory=NormalNoise)
-    # A collision may lead anywhere. A field and no property, which type checkers take for an argument that is missing.
-    walls: None = eqx.field(init=False, default=None)
+
+    @property
+    def walls(self) -> None:
+        """None: a collision may lead anywhere."""
+        return None
 
     def __check_init__(self):
         check_positive(epsilon=self.epsilon, rate=self.rate)

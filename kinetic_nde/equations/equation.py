@@ -1,6 +1,6 @@
 """The contract between an equation and the methods that solve it."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 from jaxtyping import Array, Float
@@ -23,7 +23,12 @@ class AbstractEquation(eqx.Module):
     """
 
     field: eqx.AbstractVar[Any]
-    walls: eqx.AbstractVar[Walls | None]
+    if TYPE_CHECKING:
+        # To a type checker an abstract variable is a field, and would come before those that an equation adds.
+        @property
+        def walls(self) -> Walls | None: ...
+    else:
+        walls: eqx.AbstractVar[Walls | None]
 
     @property
     def net(self) -> Any:
