@@ -163,10 +163,10 @@ def test_exchange_of_axes_and_mirror_images():
     def final(w, b, start):
         return np.asarray(moved(linear(w, b), start, 0.3).final.values)
 
-    start = gaussian(MEAN, STD, kn.Grid((-4.0, -3.0), (4.0, 3.0), SQUARE))
+    start = gaussian(MEAN, STD, kn.Grid((-4.0, -3.0), (4.0, 3.0), SHAPE))
     values = np.asarray(start.values)
     once = final(W, bias, start)
-    swap, swapped = np.array([[0.0, 1.0], [1.0, 0.0]]), kn.Grid((-3.0, -4.0), (3.0, 4.0), SQUARE)
+    swap, swapped = np.array([[0.0, 1.0], [1.0, 0.0]]), kn.Grid((-3.0, -4.0), (3.0, 4.0), SHAPE[::-1])
     exchanged = final(swap @ W @ swap, swap @ bias, kn.Density(swapped, values.T))
     np.testing.assert_allclose(exchanged.T, once, rtol=1e-10, atol=1e-13)
     mirror = np.diag([-1.0, 1.0])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import kinetic_nde as kn
-from tests.methods.noise.cases import KEY, equation, moved
+from tests.methods.stochastic.cases import KEY, equation, moved
 
 
 def test_options_that_do_not_go_together():

@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 
 import kinetic_nde as kn
 from tests.methods.affine_diffusion import ONE, X
-from tests.methods.noise.cases import KEY, discrete_law, equation, in_standard_errors, moved
+from tests.methods.stochastic.cases import KEY, discrete_law, equation, in_standard_errors, moved
 
 
 def test_mean_and_variance_in_closed_form():

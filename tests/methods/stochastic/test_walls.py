@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 from kinetic_nde.methods import euler_maruyama
 from tests.closed_forms import order
-from tests.methods.noise.cases import distance_to, equation, follow, moved
+from tests.methods.stochastic.cases import distance_to, equation, follow, moved
 
 
 def reflected_normal(x, start, spread, walls, images=20):

@@ -12,7 +12,7 @@ import kinetic_nde as kn
 from kinetic_nde.methods import brownian
 from tests.closed_forms import order
 from tests.methods.affine_diffusion import ONE, Affine, X
-from tests.methods.noise.cases import KEY, distance_to, equation, follow
+from tests.methods.stochastic.cases import KEY, distance_to, equation, follow
 
 
 def test_what_is_added_for_stratonovichs_integral():

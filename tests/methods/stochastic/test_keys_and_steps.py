@@ -11,7 +11,7 @@ import pytest
 import kinetic_nde as kn
 from kinetic_nde.methods import stochastic
 from kinetic_nde.methods.method import Times
-from tests.methods.noise.cases import KEY, equation, moved
+from tests.methods.stochastic.cases import KEY, equation, moved
 
 
 def test_keys():

@@ -9,7 +9,7 @@ import pytest
 
 import kinetic_nde as kn
 from tests.methods.affine_diffusion import ONE, X
-from tests.methods.noise.cases import KEY, discrete_law, equation, moved
+from tests.methods.stochastic.cases import KEY, discrete_law, equation, moved
 
 
 def weighted(law, start, steps, adjoint):
