@@ -1,5 +1,4 @@
-"""The table of gradients: closed form, wrong gradients found out, many parameters, what cannot be checked; and the adjoint
-that is forced on a solve."""
+"""The table of gradients: closed form, wrong gradients found out, many parameters, what cannot be checked."""
 
 import inspect
 from types import SimpleNamespace
@@ -11,13 +10,14 @@ import numpy as np
 import pytest
 
 import kinetic_nde as kn
-from kinetic_nde.adjoints.adjoint import AbstractAdjoint, forced, in_force
 from kinetic_nde.sensitivity import check_gradient as module
 from kinetic_nde.sensitivity.check_gradient import check_gradient
 from kinetic_nde.sensitivity.losses import L2Loss
 
 START = kn.Ensemble([0.5, 1.0, 2.0])
 NET = kn.SimResNet(-1.0, 0.3, kn.Tanh())
+# What every adjoint is.
+AbstractAdjoint = module.AbstractAdjoint
 AUTODIFF = (kn.CheckpointAdjoint(), kn.ForwardMode())
 
 
@@ -29,22 +29,44 @@ def energy(net):
     return final(net, method=kn.Layers(10)).energy
 
 
-def test_closed_form():
-    """Identity, g0 = N(1, 1), h = N(2, 0.5^2), T = 1, w = -1, b = 0.3 on [-8, 8]."""
-    grid = kn.Grid(-8.0, 8.0, 400)
+class Unable(AbstractAdjoint):
+    def trajectories(self, problem, law, start, ts):
+        raise TypeError("this adjoint is for other problems")
+
+    def loop(self, *arguments, **options):
+        raise TypeError("this adjoint is for other problems")
+
+    @property
+    def ode(self):
+        raise TypeError("this adjoint is for other problems")
+
+
+@pytest.mark.parametrize(
+    ("cells", "largest"), [(200, 4e-3), pytest.param(400, 4e-4, marks=pytest.mark.slow)], ids=["200 cells", "400 cells"]
+)
+def test_closed_form(cells, largest, monkeypatch):
+    """Identity, g0 = N(1, 1), h = N(2, 0.5^2), T = 1, w = -1, b = 0.3 on [-8, 8]; by all adjoints that there are, and one that
+    does not support the problem."""
+    monkeypatch.setattr(module, "_ADJOINTS", (*module._ADJOINTS, Unable()))
+    grid = kn.Grid(-8.0, 8.0, cells)
     start, loss = kn.Density.gaussian(1.0, 1.0, grid), L2Loss(kn.Density.gaussian(2.0, 0.5, grid))
     net = kn.SimResNet(-1.0, 0.3, kn.Identity())
     check = check_gradient(lambda net: loss(final(net, start)), net)
-    np.testing.assert_allclose(check.value, 0.622307371, rtol=4e-4)
+    np.testing.assert_allclose(check.value, 0.622307371, rtol=largest)
     assert list(check.slopes) == ["CheckpointAdjoint", "TransportAdjoint", "ForwardMode", "central differences"]
     for name in check.slopes:
-        np.testing.assert_allclose(check.gradients[name], [-0.522456235, -0.102210526], rtol=4e-4)
+        np.testing.assert_allclose(check.gradients[name], [-0.522456235, -0.102210526], rtol=largest)
     assert check.reference == "CheckpointAdjoint" and check.differences["CheckpointAdjoint"] == 0
-    assert 1e-7 < check.differences["TransportAdjoint"] < 1e-4
+    assert 1e-7 < check.differences["TransportAdjoint"] < 0.25 * largest
     assert check.differences["ForwardMode"] < 1e-12 and check.differences["central differences"] < 1e-6
     assert list(check.taylor_rates) == list(check.slopes)[:3]
     np.testing.assert_allclose(list(check.taylor_rates.values()), 2, atol=0.05)
-    # What leaves through an open end is no reason to refuse.
+    assert check.left_out == {"Unable": "this adjoint is for other problems"}
+    assert str(check).splitlines()[-1] == "Unable is left out: this adjoint is for other problems"
+
+
+@pytest.mark.slow
+def test_what_leaves_through_an_open_end_is_no_reason_to_refuse():
     narrow = kn.Grid(-3.0, 3.0, 60)
     start, loss = kn.Density.gaussian(0.0, 0.8, narrow), L2Loss(kn.Density.gaussian(0.0, 0.8, narrow))
     leaving = check_gradient(lambda net: loss(final(net, start)), kn.SimResNet(1.0, 0.3, kn.Tanh()), adjoints=AUTODIFF)
@@ -69,7 +91,7 @@ def test_many_parameters_are_checked_along_random_directions():
     check = check_gradient(energy, net, adjoints=AUTODIFF)
     assert check.names[:2] == ["weight[0]", "weight[1]"] and len(check.names) == 13
     assert set(check.gradients) == {"CheckpointAdjoint"} and check.directions.shape == (4, 13)
-    expected = jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(jax.grad(energy)(net))])
+    expected = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(jax.jit(jax.grad(energy))(net))])
     np.testing.assert_allclose(check.gradients["CheckpointAdjoint"], expected, rtol=1e-12)
     for name, tolerance in (("ForwardMode", 1e-10), ("central differences", 1e-6)):
         np.testing.assert_allclose(check.slopes[name], check.directions @ expected, rtol=tolerance)
@@ -92,6 +114,7 @@ def test_the_table():
     assert shown == [str(check)]
 
 
+@pytest.mark.slow
 def test_the_adjoint_equation_is_left_out_where_it_does_not_apply():
     density = kn.Density.gaussian(0.0, 1.0, kn.Grid(-6.0, 6.0, 40))
     check = check_gradient(lambda net: final(net, density, method=kn.Characteristics()).energy, NET)
@@ -120,19 +143,14 @@ def test_single_precision_and_a_parameter_that_is_zero():
     assert abs(check.taylor_rates["CheckpointAdjoint"] - 2) < 0.2 and np.max(check.taylor_steps) > 0.3
 
 
-class Unable(AbstractAdjoint):
-    def trajectories(self, problem, law, start, ts):
-        raise TypeError("this adjoint is for other problems")
-
-    def loop(self, *arguments, **options):
-        raise TypeError("this adjoint is for other problems")
-
-    @property
-    def ode(self):
-        raise TypeError("this adjoint is for other problems")
+def test_an_adjoint_that_is_asked_for_must_support_the_problem():
+    start = kn.Density.uniform(-1.0, 1.0, kn.Grid(-4.0, 4.0, 8))
+    with pytest.raises(TypeError, match="for other problems"):
+        check_gradient(lambda net: final(net, start, method=kn.FiniteVolume(steps=2)).energy, NET, adjoints=Unable())
 
 
-def test_an_adjoint_that_does_not_support_the_problem(monkeypatch):
+@pytest.mark.slow
+def test_an_adjoint_that_does_not_support_particles(monkeypatch):
     loss = lambda net: final(net).energy
     with pytest.raises(TypeError, match="for other problems"):
         check_gradient(loss, NET, adjoints=Unable())
@@ -188,21 +206,3 @@ def test_bad_input():
         jax.grad(lambda w: check_gradient(energy, kn.SimResNet(w, 0.0, kn.Tanh())).value)(1.0)
     with pytest.raises(ValueError, match="no kn.solve was traced"):
         jax.jit(lambda: check_gradient(energy, NET).value)()
-
-
-def test_forced_adjoints():
-    own, other = kn.CheckpointAdjoint(), kn.ForwardMode()
-    assert in_force(own) is own
-    with forced(other) as record:
-        assert not record.consulted and in_force(own) is other and record.consulted
-        with forced(None) as inner:
-            assert in_force(own) is own and inner.consulted
-        assert in_force(own) is other
-    with pytest.raises(RuntimeError), forced(other):
-        raise RuntimeError
-    assert in_force(own) is own
-    # `solve` asks: through forward mode jax.grad raises.
-    loss = lambda net: final(net, kn.Ensemble([0.5, 1.0])).energy
-    with forced(other), pytest.raises(ValueError, match="Reverse-mode"):
-        jax.grad(loss)(NET)
-    assert float(jax.grad(loss)(NET).bias.value) != 0
