@@ -3,9 +3,12 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import kinetic_nde as kn
 from tests.steady_laws import IDENTITY, RELU, AnyField
+
+pytestmark = pytest.mark.slow
 
 
 @jax.jit
