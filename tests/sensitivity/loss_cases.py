@@ -19,7 +19,7 @@ GRID = kn.Grid(-2.0, 3.0, 40)
 rough = st.lists(st.sampled_from([0.0, 0.0, 0.0, 1e-9, 0.5, 1.0, 7.0, 1e4]), min_size=40, max_size=40).filter(any)
 
 
-def every_loss(h: kn.Density, bandwidth: float = 1.0) -> dict[str, AbstractLoss]:
+def every_loss(h: kn.Density, bandwidth: float | np.floating = 1.0) -> dict[str, AbstractLoss]:
     return {
         "l2": L2Loss(h),
         "smoothed": SmoothedL2Loss(h, bandwidth),

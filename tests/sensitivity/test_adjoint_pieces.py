@@ -147,6 +147,7 @@ def test_the_mirror_image():
         np.testing.assert_allclose(sign * turn(other.right), mine.left, atol=1e-11)
         np.testing.assert_allclose(sign * turn(other.left), mine.right, atol=1e-11)
         np.testing.assert_allclose(sign * turn(other.ends), mine.ends, atol=1e-11)
+    assert here[3] is not None and there[3] is not None
     for k in range(3):
         mirrored = turn(there[3][k])
         np.testing.assert_allclose(mirrored if k == 0 else mirrored[:, ::-1], here[3][k], atol=1e-11)

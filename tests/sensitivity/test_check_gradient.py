@@ -149,7 +149,7 @@ def test_a_linear_loss_leaves_no_remainder():
 
 def test_single_precision_and_a_parameter_that_is_zero():
     net = kn.SimResNet(np.float32(-1.0), np.float32(0.0), kn.Tanh())
-    start = kn.Ensemble(np.float32([0.5, 1.0, 2.0]))
+    start = kn.Ensemble(np.array([0.5, 1.0, 2.0], np.float32))
     check = check_gradient(lambda net: final(net, start, method=kn.Layers(10)).energy, net, adjoints=AUTODIFF)
     assert check.step == 5e-3 and check.differences["central differences"] < 1e-3
     assert abs(check.taylor_rates["CheckpointAdjoint"] - 2) < 0.2 and np.max(check.taylor_steps) > 0.3
@@ -180,7 +180,7 @@ def test_an_adjoint_that_does_not_support_particles(monkeypatch):
 
 
 def test_two_adjoints_of_one_kind():
-    check = check_gradient(energy, NET, adjoints=[kn.ForwardMode(), *map(kn.CheckpointAdjoint, (None, 8))])
+    check = check_gradient(energy, NET, adjoints=[kn.ForwardMode(), kn.CheckpointAdjoint(), kn.CheckpointAdjoint(8)])
     assert check.reference == "CheckpointAdjoint()"
     assert list(check.slopes)[:3] == ["ForwardMode", check.reference, "CheckpointAdjoint(checkpoints=8)"]
 

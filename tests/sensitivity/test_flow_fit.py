@@ -36,7 +36,7 @@ def long():
 
 # The likelihood of training
 
-POINTS = np.random.default_rng(0).normal(size=(100, 2))
+POINTS = jnp.asarray(np.random.default_rng(0).normal(size=(100, 2)))
 of_training = eqx.filter_jit(lambda likelihood, parameters, points: likelihood(parameters, points))
 
 
@@ -93,9 +93,9 @@ def test_the_likelihood_of_training_stays_in_single_precision():
 
 def test_a_fitted_flow_integrates_to_1(long):
     # In units in which the data spread by 1, but not along the axes of the standardisation.
-    side = np.linspace(-5.0, 9.0, 41)
+    side = np.linspace(-5.0, 9.0, 81)
     x = np.stack(np.meshgrid(1e3 * side, 5 + 0.01 * side, indexing="ij"), axis=-1).reshape(-1, 2)
-    density = np.exp(log_prob(long.flow, x)).reshape(41, 41)
+    density = np.exp(log_prob(long.flow, x)).reshape(81, 81)
     mass = np.trapezoid(np.trapezoid(density, dx=1e3 * (side[1] - side[0])), dx=0.01 * (side[1] - side[0]))
     assert abs(mass - 1) < 1e-4
 

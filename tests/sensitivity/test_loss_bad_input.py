@@ -32,7 +32,7 @@ def test_another_grid_or_mass_is_refused(name):
         # Rounding is no other grid. Shapes only: what is refused is refused without computing anything.
         jax.eval_shape(lambda call=call: call(kn.Density(kn.Grid(-2.0, 3.0 + 1e-10, 40), g.values)))
         with pytest.raises(TypeError):
-            call(0.5)
+            call(0.5)  # pyright: ignore[reportArgumentType]
         with pytest.raises(ValueError, match=r"jax.vmap\(loss\)"):
             call(jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), g))
     with pytest.raises(ValueError, match="41 cells"):
@@ -69,9 +69,9 @@ def test_bad_options():
     with pytest.raises(ValueError, match="order of a MomentLoss must be at least 0, got -1"):
         MomentLoss(h, (1, -1))
     with pytest.raises(TypeError):
-        MomentLoss(h, (1.5,))
+        MomentLoss(h, (1.5,))  # pyright: ignore[reportArgumentType]
     with pytest.raises(TypeError):
-        MomentLoss(h, 2)
+        MomentLoss(h, 2)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="of one dimension"):
         MomentLoss(h, (1,))(plane)
 

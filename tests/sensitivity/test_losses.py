@@ -1,6 +1,7 @@
 """Losses: closed forms between Gaussians, orders, first variations, gradients, units, rough data."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -36,7 +37,7 @@ from tests.sensitivity.loss_cases import (
 # Between Gaussians
 
 
-def closed_forms() -> dict[str, float]:
+def closed_forms() -> dict[str, Any]:
     (m, n), (s, t) = MEANS, STDS
 
     def square(bandwidth):

@@ -7,13 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from scipy.special import ndtr
-from scipy.stats import multivariate_normal, norm
+from scipy.stats import multivariate_normal
 
 import kinetic_nde as kn
-from kinetic_nde.sensitivity.smoothed_loss import _difference
 from tests.closed_forms import order
-from tests.sensitivity.loss_cases import compute, value, values_of, variations_of
+from tests.sensitivity.loss_cases import compute, values_of, variations_of
 from tests.sensitivity.plane_loss_cases import (
     BANDWIDTHS,
     CELLS,
@@ -120,6 +118,16 @@ def test_first_variation_is_the_gradient(name):
 @given(seed=st.integers(0, 10**6))
 @settings(max_examples=5)
 def test_gradients_are_the_slopes_of_values(seed):
+    check_slopes(seed)
+
+
+@pytest.mark.slow
+@given(seed=st.integers(0, 10**6))
+def test_gradients_are_the_slopes_of_values_of_many(seed):
+    check_slopes(seed)
+
+
+def check_slopes(seed):
     """Along random directions, on rough data without empty cells."""
     rng, g, h = random_densities(seed)
     direction = rng.normal(size=(20, 20)) * np.asarray(g.values)
@@ -132,53 +140,7 @@ def test_gradients_are_the_slopes_of_values(seed):
         assert abs(parts.sum() - float(up[name] - down[name]) / (2 * size)) < 1e-7 * np.abs(parts).sum(), name
 
 
-def test_smoothing_has_a_gradient_by_its_bandwidths():
-    g, h = gaussians(20)
-    slope = jax.jit(jax.value_and_grad(lambda widths: kn.SmoothedL2Loss(h, widths)(g)))
-    for axis in (0, 1):
-        step = 1e-4 * np.eye(2)[axis]
-        difference = (slope(BANDWIDTHS + step)[0] - slope(BANDWIDTHS - step)[0]) / 2e-4
-        np.testing.assert_allclose(slope(BANDWIDTHS)[1][axis], difference, rtol=1e-5)
-
-
 # What each promises
-
-
-@pytest.mark.parametrize("bandwidths", [(0.3, 0.2), (0.05, 2.0)])
-def test_smoothing_is_exact_on_the_polynomials(bandwidths):
-    """Against the masses in much finer cells, over which the kernel is integrated in closed form."""
-    rng, grid = np.random.default_rng(3), kn.Grid(GRID.lower, GRID.upper, (12, 9))
-    g, h = (normalized(rng.uniform(0.2, 1.0, 108), grid) for _ in range(2))
-    fine = kn.Grid(GRID.lower, GRID.upper, (600, 450))
-    # Two Gauss points along each axis of 50 x 50 parts of a cell: exact for the polynomials.
-    nodes = (np.arange(50)[:, None] + 0.5 + np.array([-1, 1]) / np.sqrt(12)).ravel() / 50 - 0.5
-    heights = jax.jit(jax.vmap(jax.vmap(_difference(g, h).at, (None, 0)), (0, None)))(nodes, nodes)
-    heights = np.asarray(heights).reshape(50, 2, 50, 2, 12, 9).mean(axis=(1, 3))
-    masses = heights.transpose(2, 0, 3, 1).reshape(fine.shape) * float(fine.volume)
-    matrices = []
-    for axis, count in enumerate(fine.shape):
-        width = bandwidths[axis] * np.sqrt(2)
-        lag = np.arange(count + 1) * float(fine.width[axis])
-        # The second primitive of the kernel, less max(x, 0), which would cost digits.
-        primitive = width * norm.pdf(lag / width) - lag * ndtr(-lag / width)
-        first = 2 * (primitive[1] - primitive[0]) + lag[1]
-        kernel = np.concatenate([[first], np.diff(primitive, 2)]) / lag[1] ** 2
-        matrices.append(kernel[np.abs(np.subtract.outer(np.arange(count), np.arange(count)))])
-    exact = 0.5 * np.sum((matrices[0] @ masses @ matrices[1]) * masses)
-    np.testing.assert_allclose(value(kn.SmoothedL2Loss(h, np.array(bandwidths)), g), exact, rtol=5e-3)
-
-
-def test_without_much_smoothing_it_is_l2_on_the_optimal_polynomials():
-    _, g, h = random_densities(4)
-    error = _difference(g, h)
-    nodes, weights = np.polynomial.legendre.leggauss(3)
-    squares = [
-        0.25 * v * w * np.sum(np.asarray(error.at(0.5 * s, 0.5 * t)) ** 2)
-        for s, v in zip(nodes, weights, strict=True)
-        for t, w in zip(nodes, weights, strict=True)
-    ]
-    exact = 0.5 * sum(squares) * float(GRID.volume)
-    np.testing.assert_allclose(compute(every_loss(h, np.full(2, 1e-6)), g)[0]["smoothed"], exact, rtol=1e-4)
 
 
 def test_l2_is_the_integral_over_the_polynomials():
@@ -191,19 +153,6 @@ def test_l2_is_the_integral_over_the_polynomials():
         for t, w in zip(nodes, weights, strict=True)
     ]
     np.testing.assert_allclose(compute(every_loss(h), g)[0]["l2"], 0.5 * sum(squares) * float(GRID.volume), rtol=1e-12)
-
-
-def test_smoothing_attracts_points():
-    """Two points at distance d: (1 - exp(-d^2 / 4 b^2)) / (4 pi b^2)."""
-    empty = np.zeros((20, 20))
-    g, h = empty.copy(), empty.copy()
-    g[6, 13], h[14, 7] = 1.0, 1.0
-    value, _, variation = compute(every_loss(normalized(h), np.full(2, 1.5)), normalized(g))
-    square = 4.0 + 1.05**2
-    np.testing.assert_allclose(value["smoothed"], (1 - np.exp(-square / 9)) / (9 * np.pi), rtol=2e-2)
-    # The mass at the first goes down this slope, towards larger x and smaller y.
-    down = variation["smoothed"]
-    assert float(down[7, 13]) < float(down[5, 13]) and float(down[6, 12]) < float(down[6, 14])
 
 
 def test_kullback_leibler_is_finite_without_overlap():
@@ -256,7 +205,7 @@ def test_float32_stays():
 @pytest.mark.slow
 @given(first=rough, second=rough)
 def test_float32_gives_finite_numbers(first, second):
-    grid = kn.Grid(np.float32([-2.0, -1.0]), np.float32([3.0, 2.5]), (20, 20))
+    grid = kn.Grid(np.array([-2.0, -1.0], np.float32), np.array([3.0, 2.5], np.float32), (20, 20))
     g, h = (kn.Density(grid, np.asarray(normalized(each).values, np.float32)) for each in (first, second))
     for target in (h, g):
         for results in compute(every_loss(target, BANDWIDTHS.astype(np.float32)), g):
@@ -267,6 +216,16 @@ def test_float32_gives_finite_numbers(first, second):
 @given(seed=st.integers(0, 10**6))
 @settings(max_examples=5)
 def test_axes_exchanged_mirrored_and_in_other_units(seed):
+    check_symmetries(seed)
+
+
+@pytest.mark.slow
+@given(seed=st.integers(0, 10**6))
+def test_axes_exchanged_mirrored_and_in_other_units_of_many(seed):
+    check_symmetries(seed)
+
+
+def check_symmetries(seed):
     _, g, h = random_densities(seed)
     lower, upper = np.asarray(GRID.lower), np.asarray(GRID.upper)
     value = compute(every_loss(h), g)[0]
