@@ -94,7 +94,6 @@ def apart_from_the_first_variation(cells, name):
 def test_first_variation_is_nearly_the_gradient(name):
     """The start of the orders below, without two further programs."""
     plain, shaped = apart_from_the_first_variation(CELLS[0], name)
-    print(name, plain, shaped)
     assert plain < 0.1 and shaped < 0.03
 
 

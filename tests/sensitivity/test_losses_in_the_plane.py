@@ -71,7 +71,6 @@ def compute_between_gaussians(n):
 def test_values_converge_at_third_order_or_better(name, cells, largest):
     exact = closed_forms()[name]
     errors = [abs(float(values_between_gaussians(n)[name]) / exact - 1) for n in cells]
-    print(name, errors)
     assert errors[-1] < largest and order(cells, errors) > 2.7
 
 

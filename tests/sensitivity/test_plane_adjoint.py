@@ -51,7 +51,6 @@ def test_the_gradient_with_noise_is_near_the_differences():
     both = jax.jit(jax.value_and_grad(lambda numbers: loss(law(numbers))))
     numbers, h = np.asarray(numbers), 1e-3
     slope, differences = both(numbers)[1], central([both(each)[0] for each in around(numbers, h)], h)
-    print(slope, differences)
     assert slope.size == 9 and apart(slope, differences) < 0.05
 
 

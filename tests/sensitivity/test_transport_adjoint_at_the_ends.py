@@ -41,7 +41,6 @@ def test_the_gradient_is_near_the_differences(w, shares, largest):
     """With a wall at the lower end only."""
     both, p = ends(100, "transport", (WALLS[0], None)), np.array([w, 0.3])
     slope, differences = both(p, shares)[1], central([both(each, shares)[0] for each in around(p, H)], H)
-    print(slope, differences)
     assert apart(slope, differences) < largest
 
 
