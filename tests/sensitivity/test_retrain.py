@@ -76,13 +76,16 @@ def test_a_line_search_sees_the_true_slope(equation):
 
 
 def test_quasi_newton():
-    constant = run(optimizer=optax.lbfgs(), max_updates=25, loss=both)
-    assert constant.history.loss[-1] < 1e-8
-    # Layers of different lengths, and a weight that is constant: the curvature needs one metric.
+    """Layers of different lengths, and a weight that is constant: the curvature needs one metric."""
     mixed, euclidean = (
         run(LAYERS, optimizer=optax.lbfgs(), max_updates=25, loss=both, l2_metric=metric) for metric in (True, False)
     )
     assert euclidean.history.loss[-1] < 1e-12 < 1e-6 < mixed.history.loss[-1] < 1e-4
+
+
+@pytest.mark.slow
+def test_quasi_newton_for_constant_parameters():
+    assert run(optimizer=optax.lbfgs(), max_updates=25, loss=both).history.loss[-1] < 1e-8
 
 
 def both(final):
@@ -137,14 +140,17 @@ def test_only_arrays_of_the_field_are_trained(initial, method):
     assert run(kn.MeanField(time), max_updates=1).history.names == ["bias"]
 
 
-def test_forward_mode_gives_the_same():
-    """Also to a line search that asks for gradients."""
-    for optimizer in (optax.sgd(0.5), optax.lbfgs()):
-        forward, reverse = (
-            run(adjoint=adjoint, optimizer=optimizer, max_updates=2)
-            for adjoint in (kn.ForwardMode(), kn.CheckpointAdjoint())
-        )
-        np.testing.assert_allclose(forward.history.vectors, reverse.history.vectors, rtol=1e-8)
+@pytest.mark.parametrize(
+    "optimizer",
+    [optax.sgd(0.5), pytest.param(optax.lbfgs(), marks=pytest.mark.slow)],
+    ids=["plain", "a line search that asks for gradients"],
+)
+def test_forward_mode_gives_the_same(optimizer):
+    forward, reverse = (
+        run(adjoint=adjoint, optimizer=optimizer, max_updates=2)
+        for adjoint in (kn.ForwardMode(), kn.CheckpointAdjoint())
+    )
+    np.testing.assert_allclose(forward.history.vectors, reverse.history.vectors, rtol=1e-8)
 
 
 GRID = kn.Grid(-6.0, 6.0, 60)
@@ -157,9 +163,13 @@ def by_default(net, max_updates):
     return kn.retrain(kn.MeanField(net), DENSITY, CRAMER, t1=1.0, optimizer=sgd, max_updates=max_updates, tolerance=0.0)
 
 
+def test_the_adjoint_equation_is_the_default():
+    assert inspect.signature(kn.retrain).parameters["adjoint"].default == kn.TransportAdjoint()
+
+
+@pytest.mark.slow
 def test_the_defaults_on_a_density():
     """Down the slope by differences of the loss, which come from the same program."""
-    assert inspect.signature(kn.retrain).parameters["adjoint"].default == kn.TransportAdjoint()
     done, h = by_default(NET, 2), 1e-3
     vectors = done.history.vectors
     nets = [kn.SimResNet(*p, kn.Identity()) for p in around(vectors[0], h)]

@@ -118,6 +118,7 @@ def test_smoothing_attracts_points_in_the_plane():
     assert float(down[7, 13]) < float(down[5, 13]) and float(down[6, 12]) < float(down[6, 14])
 
 
+@pytest.mark.slow
 def test_smoothing_has_a_gradient_by_its_bandwidths():
     g, h = plane.gaussians(20)
     slope = jax.jit(jax.value_and_grad(lambda widths: kn.SmoothedL2Loss(h, widths)(g)))
