@@ -63,6 +63,7 @@ def test_the_likelihood_by_steps_converges_to_that_of_the_flow(numbers):
     assert errors[-1] < 1e-6 * 32 ** (3 - len(numbers)) and np.all(orders > 4) and np.all(orders < 7), (errors, orders)
 
 
+@pytest.mark.slow
 def test_the_gradient_of_training_is_that_of_the_flow():
     parameters, of = likelihood(NET, 2)
     slope = eqx.filter_jit(jax.grad(lambda arrays: jnp.mean(of(arrays, POINTS))))(parameters)
