@@ -61,15 +61,22 @@ def test_a_field_that_cannot_be_called_is_told_how():
     assert "called as field(t, x), with a number t and here with points x of shape (2,)" in caught.value.__notes__[-1]
 
 
-def test_a_singular_covariance_is_named():
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(50, 3))
-    cases = {
-        "column 1 of the samples is constant, 7": x * [1, 0, 1] + [0, 7, 0],
-        "column 2 is a linear combination": np.c_[x[:, :2], 3 * x[:, 0] - x[:, 1] + 5],
-        "too few in 3 dim": x[:3],
-        "column 0 of the samples is constant, 2": np.full(4, 2.0),
-    }
-    for message, samples in cases.items():
-        with pytest.raises(ValueError, match=message):
-            kn.fit_flow(Plain(layers(d=3)), samples, t1=1.0, key=KEY, batch=1)
+THREE = np.random.default_rng(0).normal(size=(50, 3))
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (THREE * [1, 0, 1] + [0, 7, 0], "column 1 of the samples is constant, 7"),
+        pytest.param(
+            np.c_[THREE[:, :2], 3 * THREE[:, 0] - THREE[:, 1] + 5],
+            "column 2 is a linear combination",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(THREE[:3], "too few in 3 dim", marks=pytest.mark.slow),
+        pytest.param(np.full(4, 2.0), "column 0 of the samples is constant, 2", marks=pytest.mark.slow),
+    ],
+)
+def test_a_singular_covariance_is_named(samples, message):
+    with pytest.raises(ValueError, match=message):
+        kn.fit_flow(Plain(layers(d=3)), samples, t1=1.0, key=KEY, batch=1)

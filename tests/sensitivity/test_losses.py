@@ -211,7 +211,8 @@ def test_float32_stays_and_mixed_precision_gives_the_wider_type():
     """By their types alone, which need no program."""
     g, h = gaussians(40)
     single = jax.tree.map(jnp.float32, g)
-    for results in jax.eval_shape(compute, every_loss(jax.tree.map(jnp.float32, h), np.float32(1.0)), single):
+    losses = every_loss(jax.tree.map(jnp.float32, h), np.float32(1.0))
+    for results in (jax.eval_shape(values_of, losses, single), jax.eval_shape(variations_of, losses, single)):
         assert all(result.dtype == np.float32 for result in results.values())
     for name, loss in every_loss(jax.tree.map(jnp.float32, h)).items():
         for call in (loss, loss.first_variation):

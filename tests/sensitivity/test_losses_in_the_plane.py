@@ -186,20 +186,24 @@ def test_moments_between_densities_and_samples():
 
 
 @given(first=rough, second=rough)
+@settings(max_examples=5)
 def test_on_rough_data_they_are_distances(first, second):
+    check_distances(first, second)
+
+
+@pytest.mark.slow
+@given(first=rough, second=rough)
+def test_on_much_rough_data_they_are_distances(first, second):
+    check_distances(first, second)
+
+
+def check_distances(first, second):
     g, h = normalized(first), normalized(second)
     there, back, same = (compute(every_loss(b), a)[0] for a, b in ((g, h), (h, g), (g, g)))
     for name in NAMES:
         assert float(there[name]) >= -1e-12 and abs(float(same[name])) < 1e-12, name
         if name != "kullback leibler":
             np.testing.assert_allclose(there[name], back[name], rtol=1e-9, atol=1e-12, err_msg=name)
-
-
-def test_float32_stays():
-    """By its type alone, which needs no program."""
-    g, h = (jax.tree.map(jnp.float32, density) for density in gaussians(20))
-    for results in jax.eval_shape(compute, every_loss(h, BANDWIDTHS.astype(np.float32)), g):
-        assert all(result.dtype == np.float32 for result in results.values())
 
 
 @pytest.mark.slow

@@ -75,6 +75,15 @@ def test_a_line_search_sees_the_true_slope(equation):
     assert np.all(np.diff(done.history.loss) < 0) and done.history.loss[-1] < 0.01 * done.history.loss[0]
 
 
+def test_without_the_metric_the_gradient_is_euclidean():
+    """Of a layer the gradient is then its length times as large."""
+    steps = [
+        np.diff(run(LAYERS, max_updates=1, l2_metric=metric).history.vectors, axis=0)[0, 1:] for metric in (True, False)
+    ]
+    np.testing.assert_allclose(steps[1], steps[0] * [0.02, 0.48, 0.5], rtol=1e-10)
+
+
+@pytest.mark.slow
 def test_quasi_newton():
     """Layers of different lengths, and a weight that is constant: the curvature needs one metric."""
     mixed, euclidean = (
