@@ -17,8 +17,8 @@ def knots_and_layers(p):
     return kn.SimResNet(kn.Interpolated([0.0, 0.6, 1.0], p[:3]), kn.PiecewiseConstant([0.0, 0.3], p[3:]), kn.Sigmoid())
 
 
-def two_times(net, cells, adjoint, walls=None, **options):
-    """p, averages -> a loss at a save time on the way and at the end."""
+def two_times(net, cells, adjoint, walls=None, saveat=(0.4, 1.0)):
+    """p, averages -> a loss at a save time on the way and at the end, or at other times."""
     grid = kn.Grid(-8.0, 8.0, cells)
     loss = kn.L2Loss(kn.Density.gaussian(1.0, 0.8, grid))
 
@@ -27,11 +27,10 @@ def two_times(net, cells, adjoint, walls=None, **options):
             kn.MeanField(net(p), walls),
             kn.Density(grid, averages),
             t1=1.0,
-            saveat=[0.4, 1.0],
+            saveat=list(saveat),
             adjoint=adjoint,
-            **options,
         )
-        return loss(solution[0]) + loss(solution[1])
+        return sum(loss(solution[k]) for k in range(len(saveat)))
 
     return total, kn.Density.gaussian(0.5, 1.0, grid).values
 

@@ -85,11 +85,19 @@ def test_the_gradient_converges_to_the_closed_form_with_third_order(case, adjoin
         np.testing.assert_allclose(gradient(cells[-1], adjoint)(p, *numbers)[1], exact, rtol=largest)
 
 
-def test_knots_and_layers_in_a_batch_with_few_checkpoints_against_differences():
+@pytest.mark.parametrize(
+    ("bias", "saveat"),
+    [
+        (lambda p: p[0], (1.0,)),
+        pytest.param(lambda p: kn.PiecewiseConstant([0.0, 0.4], p), (0.4, 1.0), marks=pytest.mark.slow),
+    ],
+    ids=["knots", "knots and layers"],
+)
+def test_a_batch_that_changes_in_time_with_few_checkpoints_against_differences(bias, saveat):
     """The parameters, one per layer or knot, and the initial averages; the members of the batch are each other's
     differences."""
-    net = lambda p: kn.SimResNet(kn.Interpolated([0.0, 1.0], p[:2]), kn.PiecewiseConstant([0.0, 0.4], p[2:]), kn.Tanh())
-    loss, averages = two_times(net, 60, kn.TransportAdjoint(checkpoints=3))
+    net = lambda p: kn.SimResNet(kn.Interpolated([0.0, 1.0], p[:2]), bias(p[2:]), kn.Tanh())
+    loss, averages = two_times(net, 60, kn.TransportAdjoint(checkpoints=3), saveat=saveat)
     p, averages, h = np.array([-1.0, 1.5, 0.3, -0.2]), np.asarray(averages), 1e-3
     # A direction without mass: the unit of the reconstruction is a constant for differentiation.
     direction = np.sin(np.linspace(-8.0, 8.0, 60)) * averages
