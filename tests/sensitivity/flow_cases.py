@@ -25,7 +25,8 @@ def bent(count, seed=0):
 def layers(seed=0, size=0.3, d=2, layers=4):
     rng, times = np.random.default_rng(seed), np.linspace(0, T1, layers, endpoint=False)
     values = (size * rng.normal(size=shape) for shape in ((layers, d, d), (layers, d)))
-    return kn.SimResNet(*(kn.PiecewiseConstant(times, each) for each in values), kn.Tanh())
+    weight, bias = (kn.PiecewiseConstant(times, each) for each in values)
+    return kn.SimResNet(weight, bias, kn.Tanh())
 
 
 NET = layers()

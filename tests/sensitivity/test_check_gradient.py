@@ -21,7 +21,7 @@ AbstractAdjoint = module.AbstractAdjoint
 AUTODIFF = (kn.CheckpointAdjoint(), kn.ForwardMode())
 
 
-def final(net, start=START, **options):
+def final(net, start: kn.Density | kn.Ensemble = START, **options):
     return kn.solve(kn.MeanField(net), start, t1=1.0, **options).final
 
 

@@ -1,6 +1,7 @@
 """Losses in two dimensions: closed forms between Gaussians, first variations, gradients, symmetry, rough data."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -78,7 +79,9 @@ def test_values_converge_at_third_order_or_better(name, cells, largest):
 def test_first_variations_in_closed_form(cells, share):
     g, h = gaussians(cells)
     found = compute_between_gaussians(20)[2] if cells == 20 else variations_of(every_loss(h), g)
-    x, ((m, n), (a, b)) = np.asarray(g.grid.centers), (MEANS, COVARIANCES)
+    x, (m, n) = np.asarray(g.grid.centers), MEANS
+    covariances: Any = COVARIANCES
+    a, b = covariances
     p, q = multivariate_normal(m, a), multivariate_normal(n, b)
     blur = 2 * np.diag(BANDWIDTHS**2)
     seen = multivariate_normal(m, a + blur).pdf(x) - multivariate_normal(n, b + blur).pdf(x)

@@ -1,5 +1,7 @@
 """Derivatives of finite-volume solves in two dimensions."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -33,7 +35,7 @@ def grid(cells, reach=5.0):
     return kn.Grid((-reach, -reach), (reach, reach), (cells, cells))
 
 
-def loss_of(cells, adjoint=kn.CheckpointAdjoint()):
+def loss_of(cells, adjoint: kn.CheckpointAdjoint | kn.TransportAdjoint = kn.CheckpointAdjoint()):
     """1/2 int int |g(0.7) - h|^2 as a function of an equation."""
     start = kn.Density.gaussian((0.5, 1.0), (0.6, 0.5), grid(cells))
     loss = kn.L2Loss(kn.Density.gaussian((0.3, 0.2), (0.7, 0.6), grid(cells)))
@@ -83,7 +85,7 @@ def test_the_two_adjoints_come_together(law, cells):
     assert order(cells, distances) > 2, distances
 
 
-def lifted(law, axis):
+def lifted(law: Any, axis: int) -> Any:
     """A law on a line as one in the plane, in which nothing happens along the other axis."""
     net = law.field
     weight = jnp.zeros((2, 2)).at[axis, axis].set(1.0)
@@ -92,7 +94,7 @@ def lifted(law, axis):
         jax.tree.map(lambda b: jnp.einsum("...,i->...i", b, weight[axis]), net.bias),
         net.activation,
     )
-    pairs = [(None, None), (None, None)]
+    pairs: Any = [(None, None), (None, None)]
     pairs[axis] = law.walls
     if isinstance(law, kn.MeanField):
         return kn.MeanField(field, walls=tuple(pairs))

@@ -181,7 +181,7 @@ def test_the_defaults_on_a_density():
     """Down the slope by differences of the loss, which come from the same program."""
     done, h = by_default(NET, 2), 1e-3
     vectors = done.history.vectors
-    nets = [kn.SimResNet(*p, kn.Identity()) for p in around(vectors[0], h)]
+    nets = [kn.SimResNet(p[0], p[1], kn.Identity()) for p in around(vectors[0], h)]
     slope = central([by_default(net, 1).history.loss[0] for net in nets], h)
     np.testing.assert_allclose(vectors[1] - vectors[0], -0.5 * slope, rtol=1e-2)
     np.testing.assert_allclose(done.history.gradient_norm[0], np.linalg.norm(slope), rtol=1e-2)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 @jax.grad
 def slope(p, which, start, target, bandwidth, t1):
     """One program for both: the field, the grid and the densities are numbers."""
-    field = AnyField(which, p[0], p[1], np.float64(0.5), np.float64(1.0))
+    field = AnyField(which, p[0], p[1], jnp.asarray(0.5), jnp.asarray(1.0))
     final = kn.solve(kn.MeanField(field), start, t1=t1, adjoint=kn.TransportAdjoint()).final
     return kn.SmoothedL2Loss(target, bandwidth)(final)
 
