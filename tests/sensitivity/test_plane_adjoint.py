@@ -98,7 +98,7 @@ def lifted(law: Any, axis: int) -> Any:
     pairs[axis] = law.walls
     if isinstance(law, kn.MeanField):
         return kn.MeanField(field, walls=tuple(pairs))
-    return kn.FokkerPlanck(field, law.nu, Single(law.diffusion, axis), walls=tuple(pairs))
+    return kn.FokkerPlanck(field, nu=law.nu, diffusion=Single(law.diffusion, axis), walls=tuple(pairs))
 
 
 class Single(eqx.Module):
@@ -121,7 +121,7 @@ OUTWARDS = kn.SimResNet(1.3, 0.3, kn.Tanh())
     [
         (kn.MeanField(OUTWARDS, walls=(-2.0, 2.0)), 0),
         (kn.MeanField(TURNING, walls=(-2.0, None)), 1),
-        (kn.FokkerPlanck(OUTWARDS, 0.6, walls=(None, 2.0)), 1),
+        (kn.FokkerPlanck(OUTWARDS, nu=0.6, walls=(None, 2.0)), 1),
     ],
     ids=["walls", "open end, in time", "noise"],
 )

@@ -29,7 +29,8 @@ def test_smoothing_is_exact_on_the_parabolas(bandwidth):
     g, h = (normalized(rng.uniform(0.1, 1.0, size=40)) for _ in range(2))
     x = np.linspace(-2.0, 3.0, 1601)
     masses = np.diff(np.asarray(profile(g, h).below(x)))
-    lag, width = np.asarray(x - x[0]), bandwidth * np.sqrt(2)
+    lag: Any = x - x[0]
+    width = bandwidth * np.sqrt(2)
     # The second primitive of the kernel, less max(x, 0), which would cost digits.
     primitive = width * norm.pdf(lag / width) - lag * ndtr(-lag / width)
     first = 2 * (primitive[1] - primitive[0]) + lag[1]
@@ -83,7 +84,8 @@ def test_smoothing_is_exact_on_the_polynomials(bandwidths):
     fine = kn.Grid(plane.GRID.lower, plane.GRID.upper, (600, 450))
     # Two Gauss points along each axis of 50 x 50 parts of a cell: exact for the polynomials.
     nodes = (np.arange(50)[:, None] + 0.5 + np.array([-1, 1]) / np.sqrt(12)).ravel() / 50 - 0.5
-    heights = jax.jit(jax.vmap(jax.vmap(_difference(g, h).at, (None, 0)), (0, None)))(nodes, nodes)
+    error: Any = _difference(g, h)
+    heights = jax.jit(jax.vmap(jax.vmap(error.at, (None, 0)), (0, None)))(nodes, nodes)
     heights = np.asarray(heights).reshape(50, 2, 50, 2, 12, 9).mean(axis=(1, 3))
     masses = heights.transpose(2, 0, 3, 1).reshape(fine.shape) * float(fine.volume)
     matrices = []
@@ -101,7 +103,7 @@ def test_smoothing_is_exact_on_the_polynomials(bandwidths):
 
 def test_without_much_smoothing_it_is_l2_on_the_optimal_polynomials():
     _, g, h = plane.random_densities(4)
-    error = _difference(g, h)
+    error: Any = _difference(g, h)
     nodes, weights = np.polynomial.legendre.leggauss(3)
     squares = [
         0.25 * v * w * np.sum(np.asarray(error.at(0.5 * s, 0.5 * t)) ** 2)
