@@ -19,7 +19,7 @@ GRID = kn.Grid(-2.0, 3.0, 40)
 rough = st.lists(st.sampled_from([0.0, 0.0, 0.0, 1e-9, 0.5, 1.0, 7.0, 1e4]), min_size=40, max_size=40).filter(any)
 
 
-def every_loss(h: kn.Density, bandwidth: float = 1.0) -> dict[str, AbstractLoss]:
+def every_loss(h: kn.Density, bandwidth: float | np.floating = 1.0) -> dict[str, AbstractLoss]:
     return {
         "l2": L2Loss(h),
         "smoothed": SmoothedL2Loss(h, bandwidth),
@@ -31,6 +31,12 @@ def every_loss(h: kn.Density, bandwidth: float = 1.0) -> dict[str, AbstractLoss]
 
 
 NAMES = list(every_loss(kn.Density.uniform(0.0, 1.0, GRID)))
+
+
+value = jax.jit(lambda loss, distribution: loss(distribution))
+# Without gradients a program compiles in a fraction of the time.
+values_of = jax.jit(lambda losses, g: {name: loss(g) for name, loss in losses.items()})
+variations_of = jax.jit(lambda losses, g: {name: loss.first_variation(g) for name, loss in losses.items()})
 
 
 @jax.jit

@@ -1,16 +1,17 @@
 """Wasserstein's loss: translations, ensembles, forward mode, any pair of distributions."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import pytest
 from hypothesis import given, strategies as st
 from scipy.special import ndtr
 from scipy.stats import norm
 
 import kinetic_nde as kn
 from kinetic_nde.sensitivity.transport_losses import WassersteinLoss
-from tests.sensitivity.loss_cases import GRID, MEANS, STDS, gaussians, normalized
+from tests.sensitivity.loss_cases import BOUNDS, GRID, MEANS, STDS, gaussians, normalized, value
 
-value = jax.jit(lambda loss, g: loss(g))
 transport = jax.jit(lambda loss, g: (loss(g), loss.first_variation(g)))
 
 
@@ -31,6 +32,7 @@ def test_a_translation_costs_its_length(seed, cells, p):
     np.testing.assert_allclose(steps, np.ones(15) if p == 1 else s + (np.arange(15)) * float(GRID.width), atol=0.07)
 
 
+@pytest.mark.slow
 def test_the_gradient_of_a_density_narrower_than_a_cell():
     """D = W_2^2 / 2 from N(1.5, 0.5^2) to N(m, (dx / 2)^2) has the slope m - 1.5, wherever in its cell m is."""
     grid = kn.Grid(-8.0, 8.0, 400)
@@ -40,32 +42,56 @@ def test_the_gradient_of_a_density_narrower_than_a_cell():
     np.testing.assert_allclose(slope(means), means - 1.5, rtol=0.06)
 
 
-def test_order_1_pays_for_the_places_where_quantiles_cross():
+@pytest.mark.slow
+def test_wasserstein_has_gradients_by_everything_that_is_traced():
+    g, h = gaussians(80)
+    direction = kn.Density.gaussian(1.0, 0.8, g.grid).values - kn.Density.gaussian(-0.5, 0.6, g.grid).values
+
+    def moved(by):
+        shape, target, shift = by
+        grid = kn.Grid(BOUNDS[0] + shift, BOUNDS[1] + shift, 80)
+        change = lambda density, size: jnp.maximum(density.values + size * direction, 0)
+        return WassersteinLoss(kn.Density(h.grid, change(h, target)))(kn.Density(grid, change(g, shape)))
+
+    slope = jax.jit(jax.value_and_grad(moved))
+    gradient = slope(jnp.zeros(3))[1]
+    differences = [float(slope(1e-4 * unit)[0] - slope(-1e-4 * unit)[0]) / 2e-4 for unit in jnp.eye(3)]
+    np.testing.assert_allclose(gradient, differences, rtol=1e-4)
+    np.testing.assert_allclose(gradient[2], MEANS[0] - MEANS[1], rtol=1e-3)
+
+
+@pytest.mark.parametrize("cells", [40, pytest.param(160, marks=pytest.mark.slow)])
+def test_order_1_pays_for_the_places_where_quantiles_cross(cells):
     """Second order there, by a small factor."""
     (m, n), (s, t) = MEANS, STDS
     z = (m - n) / (s - t)
     exact = abs(s - t) * (2 * norm.pdf(z) + z * (2 * ndtr(z) - 1))
-    for cells in (40, 160):
-        g, h = gaussians(cells)
-        assert abs(float(transport(WassersteinLoss(h, order=1), g)[0]) / exact - 1) < 0.2 * cells**-2.0
+    g, h = gaussians(cells)
+    assert abs(float(transport(WassersteinLoss(h, order=1), g)[0]) / exact - 1) < 0.2 * cells**-2.0
 
 
 @given(seed=st.integers(0, 10**6), p=st.sampled_from([1, 1.5, 2]))
 def test_ensembles_are_matched_in_order(seed, p):
     rng = np.random.default_rng(seed)
     x, y = rng.normal(size=12), rng.normal(size=12)
-    value, gradient = slope_by_samples(WassersteinLoss(kn.Ensemble(y), order=p), x)
+    value, gradient, by_target = slope_by_samples(WassersteinLoss(kn.Ensemble(y), order=p), x)
     z = x - np.sort(y)[np.argsort(np.argsort(x))]
     np.testing.assert_allclose(value, np.mean(np.abs(z) ** p) / p, rtol=1e-12)
     np.testing.assert_allclose(gradient, np.sign(z) * np.abs(z) ** (p - 1) / 12, rtol=1e-9, atol=1e-12)
+    # What is matched is pulled as much the other way.
+    other = y - np.sort(x)[np.argsort(np.argsort(y))]
+    np.testing.assert_allclose(by_target, np.sign(other) * np.abs(other) ** (p - 1) / 12, rtol=1e-9, atol=1e-12)
     # At the minimum nothing pulls.
-    value, gradient = slope_by_samples(WassersteinLoss(kn.Ensemble(x), order=p), x)
+    value, gradient, _ = slope_by_samples(WassersteinLoss(kn.Ensemble(x), order=p), x)
     assert float(value) == 0 and not np.any(gradient)
 
 
 @jax.jit
 def slope_by_samples(loss, x):
-    return jax.value_and_grad(lambda x: loss(kn.Ensemble(x)))(x)
+    """The value, and its gradients with respect to the samples and to those of the target, if it has any."""
+    value, (gradient, of_loss) = jax.value_and_grad(lambda x, loss: loss(kn.Ensemble(x)), argnums=(0, 1))(x, loss)
+    target = of_loss.target
+    return value, gradient, target.samples if isinstance(target, kn.Ensemble) else target.values
 
 
 def test_forward_mode_runs_the_rule_of_backward_mode():

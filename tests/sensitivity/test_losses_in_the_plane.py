@@ -1,64 +1,32 @@
-"""Losses in two dimensions: closed forms between Gaussians, first variations, gradients, symmetry, rough data, bad input."""
+"""Losses in two dimensions: closed forms between Gaussians, first variations, gradients, symmetry, rough data."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
-from scipy.special import ndtr
-from scipy.stats import multivariate_normal, norm
+from hypothesis import given, settings, strategies as st
+from scipy.stats import multivariate_normal
 
 import kinetic_nde as kn
-from kinetic_nde.distributions import plane
 from tests.closed_forms import order
-from tests.sensitivity.loss_cases import compute
-
-CELLS, FINEST = [20, 50], 80
-BOX = (-6.0, -6.5), (6.5, 6.0)
-MEANS = np.array([0.3, -0.2]), np.array([-0.6, 0.5])
-COVARIANCES = np.array([[1.2, 0.3], [0.3, 1.1]]), np.array([[0.8, -0.1], [-0.1, 0.7]])
-BANDWIDTHS = np.array([0.5, 0.7])
-# The shape of the coarsest, so that one program serves.
-GRID = kn.Grid((-2.0, -1.0), (3.0, 2.5), (20, 20))
-NAMES = ["l2", "smoothed", "kullback leibler", "moments"]
-rough = st.lists(st.sampled_from([0.0, 0.0, 1e-9, 0.5, 1.0, 7.0, 1e4]), min_size=400, max_size=400).filter(any)
-
-
-def every_loss(h, bandwidths=BANDWIDTHS):
-    losses = kn.L2Loss(h), kn.SmoothedL2Loss(h, bandwidths), kn.KullbackLeiblerLoss(h), kn.MomentLoss(h, (1, 2))
-    return dict(zip(NAMES, losses, strict=True))
-
-
-@functools.cache
-def gaussians(n):
-    grid = kn.Grid(*BOX, n)
-    g, h = (kn.Density.gaussian(*each, grid) for each in zip(MEANS, COVARIANCES, strict=True))
-    return g, h
-
-
-@functools.cache
-def between_gaussians(n):
-    g, h = gaussians(n)
-    return jax.tree.map(np.asarray, compute(every_loss(h), g))
-
-
-@functools.cache
-def finest():
-    """Values only, which compile in a tenth of the time."""
-    g, h = gaussians(FINEST)
-    return jax.jit(lambda losses, g: {name: loss(g) for name, loss in losses.items()})(every_loss(h), g)
-
-
-def normalized(averages, grid=GRID):
-    averages = np.reshape(np.asarray(averages, float), grid.shape)
-    return kn.Density(grid, averages / (averages.sum() * float(grid.volume)))
-
-
-def random_densities(seed):
-    rng = np.random.default_rng(seed)
-    return rng, normalized(rng.uniform(0.2, 1.0, 400)), normalized(rng.uniform(0.2, 1.0, 400))
+from tests.sensitivity.loss_cases import compute, values_of, variations_of
+from tests.sensitivity.plane_loss_cases import (
+    BANDWIDTHS,
+    CELLS,
+    COVARIANCES,
+    FINEST,
+    GRID,
+    MEANS,
+    NAMES,
+    every_loss,
+    gaussians,
+    normalized,
+    random_densities,
+    rough,
+)
 
 
 def closed_forms():
@@ -83,18 +51,37 @@ def closed_forms():
 # Between Gaussians
 
 
+@functools.cache
+def values_between_gaussians(n):
+    g, h = gaussians(n)
+    return compute_between_gaussians(n)[0] if n == 20 else values_of(every_loss(h), g)
+
+
+@functools.cache
+def compute_between_gaussians(n):
+    g, h = gaussians(n)
+    return jax.tree.map(np.asarray, compute(every_loss(h), g))
+
+
+@pytest.mark.parametrize(
+    ("cells", "largest"),
+    [(CELLS, 8e-3), pytest.param([*CELLS, FINEST], 2e-3, marks=pytest.mark.slow)],
+    ids=["two", "three"],
+)
 @pytest.mark.parametrize("name", NAMES)
-def test_values_converge_at_third_order_or_better(name):
+def test_values_converge_at_third_order_or_better(name, cells, largest):
     exact = closed_forms()[name]
-    errors = [
-        abs(float(value) / exact - 1) for value in (*(between_gaussians(n)[0][name] for n in CELLS), finest()[name])
-    ]
-    assert errors[-1] < 2e-3 and order([*CELLS, FINEST], errors) > 2.7
+    errors = [abs(float(values_between_gaussians(n)[name]) / exact - 1) for n in cells]
+    assert errors[-1] < largest and order(cells, errors) > 2.7
 
 
-def test_first_variations_in_closed_form():
-    g, _ = gaussians(50)
-    x, ((m, n), (a, b)) = np.asarray(g.grid.centers), (MEANS, COVARIANCES)
+@pytest.mark.parametrize(("cells", "share"), [(20, 0.2), pytest.param(50, 3e-2, marks=pytest.mark.slow)])
+def test_first_variations_in_closed_form(cells, share):
+    g, h = gaussians(cells)
+    found = compute_between_gaussians(20)[2] if cells == 20 else variations_of(every_loss(h), g)
+    x, (m, n) = np.asarray(g.grid.centers), MEANS
+    covariances: Any = COVARIANCES
+    a, b = covariances
     p, q = multivariate_normal(m, a), multivariate_normal(n, b)
     blur = 2 * np.diag(BANDWIDTHS**2)
     seen = multivariate_normal(m, a + blur).pdf(x) - multivariate_normal(n, b + blur).pdf(x)
@@ -107,16 +94,17 @@ def test_first_variations_in_closed_form():
     }
     bulk = p.pdf(x) > 0.02 * p.pdf(m)
     for name in NAMES:
-        got = between_gaussians(50)[2][name][bulk]
-        np.testing.assert_allclose(got, exact[name][bulk], atol=3e-2 * np.max(np.abs(exact[name][bulk])), err_msg=name)
+        got = np.asarray(found[name])[bulk]
+        np.testing.assert_allclose(got, exact[name][bulk], atol=share * np.max(np.abs(exact[name][bulk])), err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_first_variation_is_the_gradient(name):
     """To second order as it stands, to a higher one with what an average does to its neighbours."""
     plain, shaped = [], []
-    for n in CELLS:
-        _, gradient, variation = (each[name] for each in between_gaussians(n))
+    for n in (20, 50):
+        _, gradient, variation = (each[name] for each in compute_between_gaussians(n))
         weights = np.asarray(gaussians(n)[0].values)[1:-1, 1:-1]
         spread = lambda a, w=weights / weights.sum(): np.sqrt(np.sum(w * (a - np.sum(w * a)) ** 2))
         inner = variation[1:-1, 1:-1]
@@ -131,7 +119,18 @@ def test_first_variation_is_the_gradient(name):
 
 
 @given(seed=st.integers(0, 10**6))
+@settings(max_examples=5)
 def test_gradients_are_the_slopes_of_values(seed):
+    check_slopes(seed)
+
+
+@pytest.mark.slow
+@given(seed=st.integers(0, 10**6))
+def test_gradients_are_the_slopes_of_values_of_many(seed):
+    check_slopes(seed)
+
+
+def check_slopes(seed):
     """Along random directions, on rough data without empty cells."""
     rng, g, h = random_densities(seed)
     direction = rng.normal(size=(20, 20)) * np.asarray(g.values)
@@ -144,49 +143,7 @@ def test_gradients_are_the_slopes_of_values(seed):
         assert abs(parts.sum() - float(up[name] - down[name]) / (2 * size)) < 1e-7 * np.abs(parts).sum(), name
 
 
-def test_smoothing_has_a_gradient_by_its_bandwidths():
-    g, h = gaussians(20)
-    slope = jax.jit(jax.value_and_grad(lambda widths: kn.SmoothedL2Loss(h, widths)(g)))
-    for axis in (0, 1):
-        step = 1e-4 * jnp.eye(2)[axis]
-        difference = (slope(BANDWIDTHS + step)[0] - slope(BANDWIDTHS - step)[0]) / 2e-4
-        np.testing.assert_allclose(slope(jnp.asarray(BANDWIDTHS))[1][axis], difference, rtol=1e-5)
-
-
 # What each promises
-
-
-@pytest.mark.parametrize("bandwidths", [(0.3, 0.2), (0.05, 2.0)])
-def test_smoothing_is_exact_on_the_polynomials(bandwidths):
-    """Against the masses in much finer cells, over which the kernel is integrated in closed form."""
-    rng, grid = np.random.default_rng(3), kn.Grid(GRID.lower, GRID.upper, (12, 9))
-    g, h = (normalized(rng.uniform(0.2, 1.0, 108), grid) for _ in range(2))
-    fine = kn.Grid(GRID.lower, GRID.upper, (600, 450))
-    masses = np.asarray(plane.masses(plane.optimal(grid, g.values - h.values), fine))
-    matrices = []
-    for axis, count in enumerate(fine.shape):
-        width = bandwidths[axis] * np.sqrt(2)
-        lag = np.arange(count + 1) * float(fine.width[axis])
-        # The second primitive of the kernel, less max(x, 0), which would cost digits.
-        primitive = width * norm.pdf(lag / width) - lag * ndtr(-lag / width)
-        first = 2 * (primitive[1] - primitive[0]) + lag[1]
-        kernel = np.concatenate([[first], np.diff(primitive, 2)]) / lag[1] ** 2
-        matrices.append(kernel[np.abs(np.subtract.outer(np.arange(count), np.arange(count)))])
-    exact = 0.5 * np.sum((matrices[0] @ masses @ matrices[1]) * masses)
-    np.testing.assert_allclose(kn.SmoothedL2Loss(h, bandwidths)(g), exact, rtol=5e-3)
-
-
-def test_without_much_smoothing_it_is_l2_on_the_optimal_polynomials():
-    _, g, h = random_densities(4)
-    error = plane.optimal(GRID, g.values - h.values)
-    nodes, weights = np.polynomial.legendre.leggauss(3)
-    squares = [
-        0.25 * v * w * np.sum(np.asarray(error.at(0.5 * s, 0.5 * t)) ** 2)
-        for s, v in zip(nodes, weights, strict=True)
-        for t, w in zip(nodes, weights, strict=True)
-    ]
-    exact = 0.5 * sum(squares) * float(GRID.volume)
-    np.testing.assert_allclose(compute(every_loss(h, np.full(2, 1e-6)), g)[0]["smoothed"], exact, rtol=1e-4)
 
 
 def test_l2_is_the_integral_over_the_polynomials():
@@ -199,19 +156,6 @@ def test_l2_is_the_integral_over_the_polynomials():
         for t, w in zip(nodes, weights, strict=True)
     ]
     np.testing.assert_allclose(compute(every_loss(h), g)[0]["l2"], 0.5 * sum(squares) * float(GRID.volume), rtol=1e-12)
-
-
-def test_smoothing_attracts_points():
-    """Two points at distance d: (1 - exp(-d^2 / 4 b^2)) / (4 pi b^2)."""
-    empty = np.zeros((20, 20))
-    g, h = empty.copy(), empty.copy()
-    g[6, 13], h[14, 7] = 1.0, 1.0
-    value, _, variation = compute(every_loss(normalized(h), np.full(2, 1.5)), normalized(g))
-    square = 4.0 + 1.05**2
-    np.testing.assert_allclose(value["smoothed"], (1 - np.exp(-square / 9)) / (9 * np.pi), rtol=2e-2)
-    # The mass at the first goes down this slope, towards larger x and smaller y.
-    down = variation["smoothed"]
-    assert float(down[7, 13]) < float(down[5, 13]) and float(down[6, 12]) < float(down[6, 14])
 
 
 def test_kullback_leibler_is_finite_without_overlap():
@@ -245,7 +189,18 @@ def test_moments_between_densities_and_samples():
 
 
 @given(first=rough, second=rough)
+@settings(max_examples=5)
 def test_on_rough_data_they_are_distances(first, second):
+    check_distances(first, second)
+
+
+@pytest.mark.slow
+@given(first=rough, second=rough)
+def test_on_much_rough_data_they_are_distances(first, second):
+    check_distances(first, second)
+
+
+def check_distances(first, second):
     g, h = normalized(first), normalized(second)
     there, back, same = (compute(every_loss(b), a)[0] for a, b in ((g, h), (h, g), (g, g)))
     for name in NAMES:
@@ -254,9 +209,10 @@ def test_on_rough_data_they_are_distances(first, second):
             np.testing.assert_allclose(there[name], back[name], rtol=1e-9, atol=1e-12, err_msg=name)
 
 
+@pytest.mark.slow
 @given(first=rough, second=rough)
 def test_float32_gives_finite_numbers(first, second):
-    grid = kn.Grid(np.float32([-2.0, -1.0]), np.float32([3.0, 2.5]), (20, 20))
+    grid = kn.Grid(np.array([-2.0, -1.0], np.float32), np.array([3.0, 2.5], np.float32), (20, 20))
     g, h = (kn.Density(grid, np.asarray(normalized(each).values, np.float32)) for each in (first, second))
     for target in (h, g):
         for results in compute(every_loss(target, BANDWIDTHS.astype(np.float32)), g):
@@ -265,7 +221,18 @@ def test_float32_gives_finite_numbers(first, second):
 
 
 @given(seed=st.integers(0, 10**6))
+@settings(max_examples=5)
 def test_axes_exchanged_mirrored_and_in_other_units(seed):
+    check_symmetries(seed)
+
+
+@pytest.mark.slow
+@given(seed=st.integers(0, 10**6))
+def test_axes_exchanged_mirrored_and_in_other_units_of_many(seed):
+    check_symmetries(seed)
+
+
+def check_symmetries(seed):
     _, g, h = random_densities(seed)
     lower, upper = np.asarray(GRID.lower), np.asarray(GRID.upper)
     value = compute(every_loss(h), g)[0]
@@ -298,43 +265,3 @@ def test_they_map_over_stacks():
     smoothed = lambda h, g: kn.SmoothedL2Loss(h, BANDWIDTHS)(g)
     got = jax.jit(jax.vmap(smoothed))(targets, stack)
     np.testing.assert_allclose(got, compute(every_loss(h), g)[0]["smoothed"], rtol=1e-10)
-
-
-# Bad input
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_another_grid_or_mass_is_refused(name):
-    g = kn.Density.gaussian((0.5, 0.7), 0.3, GRID)
-    g = kn.Density(GRID, g.values / g.mass)
-    loss = every_loss(g)[name]
-    on = lambda *grid: kn.Density(kn.Grid(*grid), jnp.full(kn.Grid(*grid).shape, 1 / kn.Grid(*grid).length.prod()))
-    cases = [
-        (on(GRID.lower, GRID.upper, (21, 20)), r"has 21 x 20 cells and the target 20 x 20; .* density\.on\("),
-        (on(GRID.lower, GRID.upper + 1e-4, (20, 20)), "the target on"),
-        (g.marginal(0), "dimension 1 and the target 2"),
-        (kn.Density(GRID, g.values * 1.000002), "scale the averages"),
-    ]
-    for call in (loss, loss.first_variation):
-        for density, message in cases:
-            with pytest.raises(ValueError, match=message):
-                call(density)
-        with pytest.raises(ValueError, match=r"shape \(2, 20, 20\) on 20 x 20 cells; jax\.vmap"):
-            call(jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), g))
-
-
-def test_bad_options():
-    _, g, _ = random_densities(0)
-    for loss in (kn.WassersteinLoss, kn.CramerLoss):
-        with pytest.raises(ValueError, match="one dimension, got a density of dimension 2: .* SmoothedL2Loss"):
-            loss(g)
-        with pytest.raises(ValueError, match="one dimension, got a density of dimension 2"):
-            loss(g.marginal(0))(g)
-    with pytest.raises(ValueError, match=r"one for each of two axes, got shape \(3,\)"):
-        kn.SmoothedL2Loss(g, np.ones(3))
-    with pytest.raises(ValueError, match="finite bandwidth > 0"):
-        kn.SmoothedL2Loss(g, (1.0, 0.0))
-    with pytest.raises(ValueError, match=r"one number, got shape \(2,\)"):
-        kn.SmoothedL2Loss(g.marginal(0), (1.0, 1.0))
-    with pytest.raises(ValueError, match="of one dimension"):
-        kn.MomentLoss(g, (1,))(kn.Ensemble([0.0, 1.0]))
