@@ -5,6 +5,7 @@ import gc
 import os
 import shutil
 import tempfile
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,7 @@ MOST_PROGRAMS = 500
 _programs: list[float] = []
 
 
-def _count(event: str, seconds: float, **_: object) -> None:
+def _count(event: str, seconds: float, **_: Any) -> None:
     if event.endswith("backend_compile_duration"):
         _programs.append(seconds)
 

@@ -1,7 +1,7 @@
 """Work is dealt to the workers by measured time: the longest file first, each to the worker that is free."""
 
 import json
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -27,7 +27,7 @@ class Stopwatch:
 
     def __init__(self, root: Path):
         self.root = root
-        self.spent: Counter[str] = Counter()
+        self.spent: dict[str, float] = defaultdict(float)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.spent[file_of(report.nodeid)] += report.duration

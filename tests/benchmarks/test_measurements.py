@@ -2,7 +2,9 @@
 
 import shutil
 import sys
+from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +14,6 @@ import kinetic_nde as kn
 from benchmarks import accuracy, boltzmann, c_loop, cost, flows, forward, gradient, kinetic, moons, noise, problem, ways
 from benchmarks.layouts import LAYOUTS, arguments, steps_of
 from benchmarks.table import Table
-from kinetic_nde.sensitivity.trainable import split
 from tests import closed_forms
 
 
@@ -30,7 +31,7 @@ def test_a_wrong_gradient_is_not_timed():
     """Of a square: what is compared is numbers, and those of a solve only take longer to compile."""
     case = ways.Case((jnp.array([1.0, 2.0]),))
     square = lambda theta: jnp.sum(theta**2)
-    few = {ways.FORWARD: square, ways.CHECKPOINT: jax.value_and_grad(square)}
+    few: dict[str, Any] = {ways.FORWARD: square, ways.CHECKPOINT: jax.value_and_grad(square)}
 
     def wrong(theta):
         value, gradient = few[ways.CHECKPOINT](theta)
@@ -39,15 +40,16 @@ def test_a_wrong_gradient_is_not_timed():
     assert cost.measure(case, {**few, ways.PLAIN: few[ways.CHECKPOINT]}, 0, 1e-3, wide_only=True).apart
     with pytest.raises(RuntimeError, match="its gradient is 1.0e-08 from that of CheckpointAdjoint"):
         cost.measure(case, {**few, ways.PLAIN: wrong}, 0, 1e-3, wide_only=True)
+    lost: Any = lambda *_: (np.nan, np.zeros(2))
     with pytest.raises(RuntimeError, match="its value is nan"):
-        cost.measure(case, {**few, ways.PLAIN: lambda *_: (np.nan, np.zeros(2))}, 0, 1e-3, wide_only=True)
+        cost.measure(case, {**few, ways.PLAIN: lost}, 0, 1e-3, wide_only=True)
 
 
 def test_a_way_that_needs_too_much_memory_is_compiled_only(monkeypatch):
     """Again with a square, and with a loop whose derivative stores a number for each of its 1000 rounds."""
     square = lambda theta: jnp.sum(theta**2)
     rounds = lambda theta: jax.lax.scan(lambda x, _: (jnp.sin(x), None), theta[0], length=1000)[0]
-    few = {
+    few: dict[str, Any] = {
         ways.FORWARD: square,
         ways.CHECKPOINT: jax.value_and_grad(square),
         ways.PLAIN: jax.value_and_grad(rounds),
@@ -141,7 +143,7 @@ def test_a_folder_that_cannot_be_made_is_one_line_and_exit_code_2(program, tmp_p
 def test_hutchinsons_trace_is_exact_in_the_mean():
     """A path does not depend on the probe: the mean over all probes in the plane is that of the trace."""
     of = moons.case(60, 2)
-    parameters, _ = split(of.net)
+    parameters, _ = eqx.partition(of.net, eqx.is_inexact_array)
     key, points = jax.random.key(0), of.train[:1]
     way = moons.ways(of)
     exact = way[moons.EXACT](parameters, points, key)

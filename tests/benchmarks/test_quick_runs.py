@@ -60,8 +60,9 @@ def section(report, title):
     return cells[0], cells[1:]
 
 
-def check_report(out, printed, name, picture, titles, width):
+def check_report(run, name, picture, titles, width):
     """That the folder holds the printed report, with these tables, and a picture that many pixels wide."""
+    out, printed = run
     report = (out / name).read_text()
     assert report.strip() == printed.strip()
     assert [line[4:] for line in report.splitlines() if line.startswith("### ")] == titles
@@ -77,11 +78,11 @@ def check_report(out, printed, name, picture, titles, width):
 
 
 def test_a_quick_run_writes_its_tables_and_a_picture(quick):
-    check_report(*quick, "forward.md", "error_against_time.png", TABLES, 2100)
+    check_report(quick, "forward.md", "error_against_time.png", TABLES, 2100)
 
 
 def test_a_quick_run_of_the_gradients_writes_its_tables_and_a_picture(quick_gradient):
-    check_report(*quick_gradient, "gradient.md", "gradient.png", TABLES_OF_GRADIENTS, 1020)
+    check_report(quick_gradient, "gradient.md", "gradient.png", TABLES_OF_GRADIENTS, 1020)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,7 @@ def quick_kinetic(tmp_path_factory):
 
 
 def test_a_quick_run_of_the_kinetic_equations_writes_its_tables_and_a_picture(quick_kinetic):
-    check_report(*quick_kinetic, "kinetic.md", "noise.png", TABLES_OF_NOISE, 1020)
+    check_report(quick_kinetic, "kinetic.md", "noise.png", TABLES_OF_NOISE, 1020)
     columns, rows = section(quick_kinetic[1], "Targets")
     assert {row[columns.index("target")] for row in rows} == {"at most 1.5", "at most 4", "at least 20"}
     assert rows[-1][-1] == "-"  # 16 cells do not get there
@@ -103,7 +104,7 @@ def test_a_quick_run_of_the_kinetic_equations_writes_its_tables_and_a_picture(qu
 def test_a_quick_run_of_boltzmanns_equations_writes_its_tables_and_a_picture(tmp_path):
     out = tmp_path / "new"
     printed = quick_run(boltzmann, out)
-    check_report(out, printed, "boltzmann.md", "boltzmann.png", TABLES_OF_BOLTZMANN, 1020)
+    check_report((out, printed), "boltzmann.md", "boltzmann.png", TABLES_OF_BOLTZMANN, 1020)
     columns, rows = section(printed, "A density beside particles")
     off = {row[0]: float(row[columns.index("m2 off by")]) for row in rows}
     assert 0 < off["PushForward()"] < 1e-3 < off["Collisions()"] < 1

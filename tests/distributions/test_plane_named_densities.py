@@ -41,9 +41,7 @@ def test_independent_components_are_exact_products():
 
 def test_uniform_and_functions():
     density = kn.Density.uniform((-1.97, 0.1), (0.51, 2.0), GRID)
-    x, y = (
-        np.diff(np.clip(np.asarray(f), *ends)) for f, ends in zip(GRID.faces, ((-1.97, 0.51), (0.1, 2.0)), strict=True)
-    )
+    x, y = (np.diff(np.asarray(f).clip(*ends)) for f, ends in zip(GRID.faces, ((-1.97, 0.51), (0.1, 2.0)), strict=True))
     np.testing.assert_allclose(density.values, np.outer(x, y) / (2.48 * 1.9) / float(GRID.volume), rtol=1e-13)
 
     @jax.jit

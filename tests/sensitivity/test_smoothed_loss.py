@@ -28,7 +28,7 @@ def test_smoothing_is_exact_on_the_parabolas(bandwidth):
     rng = np.random.default_rng(3)
     g, h = (normalized(rng.uniform(0.1, 1.0, size=40)) for _ in range(2))
     x = np.linspace(-2.0, 3.0, 1601)
-    masses = np.diff(np.asarray(profile(g, h).below(x)))
+    masses: Any = np.diff(np.asarray(profile(g, h).below(x)))
     lag: Any = x - x[0]
     width = bandwidth * np.sqrt(2)
     # The second primitive of the kernel, less max(x, 0), which would cost digits.
