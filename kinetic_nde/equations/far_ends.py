@@ -115,14 +115,17 @@ def zeros(diffusion: Any, places: np.ndarray, dtype: Any) -> list[float]:
 
     found: list[float] = []
     size, sign = np.abs(values), np.sign(values)
-    for k in range(1, len(places) - 1):
+    crossed = sign[:-2] * sign[1:-1] < 0
+    lowest = (size[1:-1] <= size[:-2]) & (size[1:-1] < size[2:]) & (sign[1:-1] * sign[2:] > 0)
+    # There are tens of thousands of places, and next to no zeros.
+    for k in 1 + np.flatnonzero((values[1:-1] == 0) | crossed | lowest):
         low, high = sorted((float(places[k - 1]), float(places[k + 1])))
         if values[k] == 0:
             found.append(float(places[k]))
-        elif sign[k - 1] * sign[k] < 0:
+        elif crossed[k - 1]:
             low, high = sorted((float(places[k - 1]), float(places[k])))
             found.append(_rounded(value, _root(value, low, high), high - low))
-        elif size[k] <= size[k - 1] and size[k] < size[k + 1] and sign[k] * sign[k + 1] > 0:
+        else:
             least: Any = minimize_scalar(
                 lambda x: abs(value(x)), bounds=(low, high), method="bounded", options={"xatol": 1e-12 * (high - low)}
             )

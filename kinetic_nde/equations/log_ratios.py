@@ -174,31 +174,6 @@ def _log_sum(logs: Array) -> Array:
     return largest + jnp.log(jnp.sum(jnp.exp(logs - largest)))
 
 
-def _rest(slope: Array, log_weight: Array, nodes: Nodes, diffusivity: Array) -> tuple[Array, Array]:
-    """ln int M between an end, with that diffusivity, and the panel next to it, psi counted from the panel; and by how much
-    psi grows from the end to there.
-
-    The integrand is taken for exp of a straight line in y, a power of the distance, where the end is a zero of K, else for
-    exp of a straight line in x.
-    """
-    drift = slope @ jnp.asarray(_collocation(_DEEP_POINTS)[1], slope.dtype)
-    rise = (log_weight[-1] - log_weight[0]) / (nodes.length * spread(_DEEP_POINTS))
-    edge = 0.5 * (log_weight[-1] + log_weight[0]) - 0.5 * nodes.length * rise
-    # Integrable if (x - x0) M goes to 0.
-    power = drift + rise
-    integrable = power > 0
-    most = float(jnp.finfo(slope.dtype).max) ** 0.25
-    singular = jnp.where(integrable, edge - jnp.log(jnp.where(integrable, power, jnp.ones_like(power))), most)
-    # The panel is as long as the rest, and psi grows as much over it.
-    step = nodes.length * drift
-    steep = jnp.abs(step) > 1e-6
-    size = jnp.where(steep, jnp.abs(step), jnp.ones_like(step))
-    regular = edge + jnp.maximum(-step, 0) + jnp.where(steep, jnp.log(-jnp.expm1(-size) / size), jnp.zeros_like(size))
-    nearest = jnp.abs(nodes.stretch[0, 0]) * jnp.exp(-log_weight[0])
-    is_regular = diffusivity > 0.5 * nearest
-    return jnp.where(is_regular, regular, singular), jnp.where(is_regular, step, jnp.zeros_like(step))
-
-
 def mean_slopes(at: Integrand) -> Float[Array, " panels"]:
     """How much psi grows per unit of y, over each panel."""
     return at.slope @ jnp.asarray(_collocation(at.slope.shape[1])[1], at.slope.dtype)
