@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import nbformat
-from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 
 HERE = Path(__file__).parent
@@ -30,12 +29,10 @@ def tagged(notebook: nbformat.NotebookNode, tag: str) -> nbformat.NotebookNode:
     return cell
 
 
-def execute(notebook: nbformat.NotebookNode, kernel: KernelManager | None = None) -> nbformat.NotebookNode:
-    """The notebook with the outputs of a run, the first error of which is raised. In a kernel of its own, or in one that runs."""
+def execute(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The notebook with the outputs of a run, the first error of which is raised."""
     # What a run leaves in the metadata, times for one, would change a stored notebook for no reason.
-    client = NotebookClient(
-        notebook, km=kernel, timeout=600, record_timing=False, resources={"metadata": {"path": str(HERE)}}
-    )
+    client = NotebookClient(notebook, timeout=600, record_timing=False, resources={"metadata": {"path": str(HERE)}})
     return client.execute()
 
 

@@ -1,4 +1,4 @@
-"""Work is dealt to the workers by measured time: the longest file first, each to the worker that is free."""
+"""What is slow, and who does what: the longest file first, each to the worker that is free."""
 
 import json
 from collections import defaultdict
@@ -17,7 +17,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--record-seconds", action="store_true", help=f"keep in {MEASURED.name} what each file took")
 
 
+# Examples of docstrings, which carry no marks, that compile for seconds what tests of the fast lane compile too.
+SLOW_EXAMPLES = (
+    "kinetic_nde/cli/",
+    "kinetic_nde/sensitivity/adjoint.py",
+    "kinetic_nde/sensitivity/check_gradient.py",
+    "kinetic_nde/sensitivity/fit_flow.py",
+    "kinetic_nde/sensitivity/gradient_check.py",
+)
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.nodeid.startswith(SLOW_EXAMPLES):
+            item.add_marker(pytest.mark.slow)
     seconds = json.loads(MEASURED.read_text())
     items.sort(key=lambda item: -seconds.get(file_of(item.nodeid), 1.0))  # stable: within a file the order stays
 

@@ -7,6 +7,7 @@ import functools
 import importlib
 import inspect
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -253,4 +254,15 @@ def test_tests_know_the_inside_of_their_own_room_only():
         for line, name in inside(path, ast.parse(text)):
             if name.split(".")[1] != room:
                 faults.append(f"{path}:{line}: {name} is not of this room, and not a public name")
+    assert not faults, "\n".join(faults)
+
+
+def test_the_documentation_names_tests_that_there_are():
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")]
+    faults = [
+        f"{page.relative_to(ROOT)}: there is no {name}"
+        for page in pages
+        for name in re.findall(r"(?:tests|experiments|benchmarks)/[\w/]+\.py", page.read_text("utf-8"))
+        if not (ROOT / name).exists()
+    ]
     assert not faults, "\n".join(faults)

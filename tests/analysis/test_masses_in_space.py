@@ -105,6 +105,7 @@ def linear(weight, bias, start=START):
     return steady_states(kn.SimResNet(weight, bias, kn.Identity()), kn.Ensemble(start))
 
 
+@pytest.mark.slow
 def test_a_rotation_settles_nowhere(monkeypatch):
     """C18: no sum of Diracs."""
     monkeypatch.setattr(settling, "_CROSSINGS", (64,))

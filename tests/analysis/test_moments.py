@@ -94,6 +94,7 @@ def layers():
     return identity(*(kn.PiecewiseConstant(TIMES, values) for values in ([0.5, -0.6, 0.2], [0.3, 0.6, -0.5])))
 
 
+@pytest.mark.slow
 def test_the_solver_comes_near_the_moments():
     assert errors_of_the_solver([layers()], (200,)).max() < 1e-2
 

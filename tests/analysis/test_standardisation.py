@@ -28,6 +28,7 @@ def test_standardised_samples_have_mean_0_and_covariance_1(seed):
     np.testing.assert_allclose(STANDARD(other, x * [1e3, -1e-3, 1.0] + [1.0, 0.0, -3.0]), z * [1, -1, 1], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_standardisation_in_one_dimension():
     x = np.array([1.0, 2.0, 6.0])
     units = kn.Standardisation.of(x)
@@ -83,7 +84,8 @@ def test_wrong_standardisations():
 # Flows in the units of data
 
 
-@pytest.mark.parametrize("d", [1, pytest.param(32, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("d", [1, 32])
 def test_a_linear_flow_in_units_is_a_gaussian(d):
     rng = np.random.default_rng(d)
     w, b, shift = 0.4 * rng.normal(size=(d, d)) / np.sqrt(d), rng.normal(size=d), 10 * rng.normal(size=d)

@@ -79,6 +79,7 @@ def test_growth_of_memory_is_the_steepest_between_two_columns():
     assert table.rows == [("way", 0.001, 0.002, 0.008, pytest.approx(1.0))]
 
 
+@pytest.mark.slow
 def test_all_layouts_give_the_same_numbers():
     averages, wind, dt = arguments(24)
     # From a block, so that the clip is at work.
@@ -140,6 +141,7 @@ def test_a_folder_that_cannot_be_made_is_one_line_and_exit_code_2(program, tmp_p
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_hutchinsons_trace_is_exact_in_the_mean():
     """A path does not depend on the probe: the mean over all probes in the plane is that of the trace."""
     of = moons.case(60, 2)

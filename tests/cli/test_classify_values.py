@@ -72,6 +72,7 @@ def test_however_near_the_threshold_every_measurement_arrives(threshold, digits,
     all_arrive(threshold, digits, weight)
 
 
+@pytest.mark.slow
 def test_very_many_are_all_classified_and_some_are_drawn(monkeypatch):
     at_once = classify(EIGHT)
     monkeypatch.setattr(computation, "_MANY", 7)

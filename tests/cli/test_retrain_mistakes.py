@@ -76,6 +76,7 @@ def test_help_and_usage():
     assert result.exit_code == 2 and result.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_failure_on_the_way_leaves_earlier_results(table, tmp_path, monkeypatch):
     out = tmp_path / "out"
     out.mkdir()

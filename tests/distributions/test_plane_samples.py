@@ -20,6 +20,7 @@ def test_samples_follow_the_density():
         assert kstest(samples @ direction, along.cdf).pvalue > 0.02, direction
 
 
+@pytest.mark.slow
 def test_evenly_spread_shares_give_the_moments():
     """Within cells too: on so few of them the mixed term is a sixteenth of the covariance. They move with the averages, so
     that this is true of derivatives."""

@@ -256,6 +256,7 @@ def test_a_field_that_depends_on_time_needs_one():
         np.testing.assert_allclose(layers.steady_state(grid, t=t).values * grid.width, exact, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_float32():
     law = equation(IDENTITY, 0.2, 1.0, 1.0, exponent=1, dtype=np.float32)
     grid = kn.Grid(np.float32(0), np.float32(8), CELLS)

@@ -9,6 +9,8 @@ from scipy.stats import norm
 
 import kinetic_nde as kn
 
+pytestmark = pytest.mark.slow
+
 # Densities are made in one program each.
 gaussian = jax.jit(kn.Density.gaussian)
 PLANE = kn.Grid((-4.0, -3.0), (5.0, 3.0), (108, 72))
@@ -32,7 +34,6 @@ def test_figure_6_as_printed_repels_from_slope_1_and_as_corrected_attracts():
         np.testing.assert_allclose(np.diagonal(final.variance), exact, rtol=5e-3)
 
 
-@pytest.mark.slow
 def test_a_rotation_keeps_a_ring_and_turns_what_is_no_function_of_the_radius():
     equation = kn.MeanField(kn.SimResNet(np.array([[0.0, -1.0], [1.0, 0.0]]), np.zeros(2), kn.Identity()))
     ring = jax.jit(

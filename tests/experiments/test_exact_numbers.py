@@ -17,6 +17,8 @@ from experiments import (
     updates,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_exact_masses_of_figure_4():
     faces = np.linspace(2.0, 8.0, 601)
@@ -105,7 +107,6 @@ def test_what_an_update_would_take_too_long_for_is_extrapolated(monkeypatch):
     assert taken.count("all") == 3
 
 
-@pytest.mark.slow
 def test_chunks_of_particles_give_the_update_of_all():
     # As many cells and measurements as in the quick run, which has compiled the update of all.
     loss, samples = updates.loss(update_cost.QUICK["cells"]), updates.measurements(update_cost.QUICK["sizes"][0], 0)

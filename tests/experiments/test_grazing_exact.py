@@ -8,6 +8,8 @@ from scipy.stats import norm, poisson, wasserstein_distance
 
 from experiments import grazing_exact as exact
 
+pytestmark = pytest.mark.slow
+
 W, B, T, MEAN, STD = -0.8, 0.4, 1.0, 1.0, 0.6
 ENDS = (-6.0, 8.0)
 

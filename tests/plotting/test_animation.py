@@ -34,7 +34,8 @@ def frames(path) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("kind", ["falling", "plane_paths", "line"])
 def test_a_film_has_one_frame_for_each_save_time(kind, tmp_path, request):
-    path = plotting.animate(request.getfixturevalue(kind), tmp_path / "film.gif", fps=4)
+    solution, open_before = request.getfixturevalue(kind), plt.get_fignums()
+    path = plotting.animate(solution, tmp_path / "film.gif", fps=4)
     assert path == tmp_path / "film.gif"
     assert [each.name for each in tmp_path.iterdir()] == ["film.gif"]
     with opened(path) as film:
@@ -48,7 +49,7 @@ def test_a_film_has_one_frame_for_each_save_time(kind, tmp_path, request):
     # The ticks and labels of the axes stay, the rest moves.
     assert np.abs(first[-20:] - last[-20:]).max() < 60
     assert np.count_nonzero(np.abs(first - last).sum(axis=2) > 100) > 100
-    assert plt.get_fignums() == []
+    assert plt.get_fignums() == open_before
 
 
 def test_nothing_of_a_frame_is_left_in_the_next(plane_paths, tmp_path):

@@ -103,6 +103,7 @@ def test_a_fitted_flow_integrates_to_1(long):
     assert abs(mass - 1) < 1e-4
 
 
+@pytest.mark.slow
 def test_a_fit_comes_near_the_true_density(long):
     x, truth = bent(2000, seed=9)
     apart = np.mean(truth - log_prob(long.flow, x))
@@ -135,6 +136,7 @@ def test_the_best_epoch_is_returned(long):
     assert "stopped rising" in str(long) and f"after epoch {long.best}," in str(long)
 
 
+@pytest.mark.slow
 def test_each_sample_is_drawn_once_in_an_epoch():
     # A rate of 0: the mean of the batches of an epoch is that of all samples of the part that is trained on.
     fit = fitted(optimizer=optax.sgd(0.0), max_epochs=2)
@@ -181,6 +183,7 @@ def check_three_shapes():
     assert one.log_likelihood > one.history.held_out[0] - 0.01
 
 
+@pytest.mark.slow
 def test_one_dimension_in_three_shapes(monkeypatch):
     """Judged and returned; epochs in one dimension are another program."""
     broken(monkeypatch, lambda parameters: parameters)

@@ -63,9 +63,10 @@ def compute_between_gaussians(n):
     return jax.tree.map(np.asarray, compute(every_loss(h), g))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cells", "largest"),
-    [(CELLS, 8e-3), pytest.param([*CELLS, FINEST], 2e-3, marks=pytest.mark.slow)],
+    [(CELLS, 8e-3), ([*CELLS, FINEST], 2e-3)],
     ids=["two", "three"],
 )
 @pytest.mark.parametrize("name", NAMES)
@@ -258,6 +259,7 @@ def check_symmetries(seed):
         np.testing.assert_allclose(got[name], value[name] * np.prod(scale) ** power, rtol=1e-8, err_msg=name)
 
 
+@pytest.mark.slow
 def test_they_map_over_stacks():
     _, g, h = random_densities(8)
     stack = jax.tree.map(lambda *leaves: jnp.stack(leaves), g, h)

@@ -41,6 +41,7 @@ def test_smoothing_is_exact_on_the_parabolas(bandwidth):
     )
 
 
+@pytest.mark.slow
 def test_without_much_smoothing_it_is_l2_on_the_optimal_parabolas():
     g, h = gaussians(40)
     value, gradient, _ = compute(every_loss(h, 1e-6), g)

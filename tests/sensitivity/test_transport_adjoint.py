@@ -85,11 +85,12 @@ def test_the_gradient_converges_to_the_closed_form_with_third_order(case, adjoin
         np.testing.assert_allclose(gradient(cells[-1], adjoint)(p, *numbers)[1], exact, rtol=largest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bias", "saveat"),
     [
         (lambda p: p[0], (1.0,)),
-        pytest.param(lambda p: kn.PiecewiseConstant([0.0, 0.4], p), (0.4, 1.0), marks=pytest.mark.slow),
+        (lambda p: kn.PiecewiseConstant([0.0, 0.4], p), (0.4, 1.0)),
     ],
     ids=["knots", "knots and layers"],
 )

@@ -13,12 +13,10 @@ import kinetic_nde as kn
 from tests.analysis.regression.measurements import data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("robust", "replicates"),
-    [
-        (True, False),
-        *(pytest.param(*each, marks=pytest.mark.slow) for each in ((False, True), (False, False), (True, True))),
-    ],
+    [(True, False), (False, True), (False, False), (True, True)],
 )
 def test_the_density_collapses_at_the_line(robust, replicates):
     """Whatever the units: slopes of 1e-3 and intercepts of 1e5 in one of the two cases."""

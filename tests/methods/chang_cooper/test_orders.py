@@ -55,7 +55,8 @@ def test_adaptive_steps_are_as_good_as_their_tolerance_and_grow():
     assert counts[2] < int(run(law, start, 1e6).stats["steps"]) < counts[2] + 100
 
 
-@pytest.mark.parametrize("tolerances", [(1e-2, 1e-3, 1e-4), pytest.param((1e-3, 1e-4, 1e-6), marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("tolerances", [(1e-2, 1e-3, 1e-4), (1e-3, 1e-4, 1e-6)])
 def test_layers_and_smooth_parameters_in_time(tolerances):
     """The mean of an Ornstein-Uhlenbeck process with w in layers and b(t): m' = w m + b. Other numbers do not retrace."""
     counted = []

@@ -10,6 +10,7 @@ from tests.methods.chang_cooper.cases import CELLS, run
 from tests.steady_laws import IDENTITY, TANH, equation
 
 
+@pytest.mark.slow
 def test_batches_are_their_members():
     start = kn.Density.gaussian(0.5, 0.4, kn.Grid(-4.0, 4.0, CELLS))
     final = lambda w, nu: run(equation(TANH, w, 0.3, nu), start, 1.0).final.values

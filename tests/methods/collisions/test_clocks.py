@@ -118,6 +118,7 @@ def in_six_steps(law, start, keys):
 KEYS = jax.random.split(jax.random.key(3), 4000)
 
 
+@pytest.mark.slow
 def test_of_seven_particles_each_collides_at_the_rate():
     """In steps one is left over, a seventh of the time: pairs must collide more often by a sixth. All collisions together
     are a Poisson process: none is lost in the last round of a span, and none done twice."""
