@@ -37,6 +37,7 @@ def check_samples(flow, exact):
     np.testing.assert_allclose(np.cov(samples.T), exact.cov, atol=6 * np.sqrt(2 / 20_000) * scale**2)
 
 
+@pytest.mark.slow
 def test_a_linear_flow_is_a_gaussian_at_each_point():
     flow, exact, x = linear_flow(2)
     np.testing.assert_allclose([flow.log_prob(each) for each in x], exact.logpdf(x), atol=1e-8)
@@ -181,6 +182,7 @@ class Singular(eqx.Module):
         return jax.lax.switch(self.which, fields, x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "which, exact",
     [

@@ -16,6 +16,7 @@ def cosine():
     return net, steady_states(net, kn.Ensemble(IN_THE_PLANE))
 
 
+@pytest.mark.slow
 def test_masses_of_independent_components_are_those_of_each(cosine):
     _, states = cosine
     sides = [
@@ -120,6 +121,7 @@ def doublings(request, monkeypatch):
     monkeypatch.setattr(space, "_DOUBLINGS", request.param)
 
 
+@pytest.mark.slow
 def test_a_source_lets_all_go_but_what_is_at_it(doublings):
     source = linear(1.0, [0.0, 0.0])
     np.testing.assert_allclose([source.masses[0], source.escaping[0]], [1 / 40, 39 / 40])

@@ -126,6 +126,7 @@ def check_both_modes(weight, bias):
     np.testing.assert_allclose(slopes[numbers:], [0, 0, 0, rate], rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_forward_derivatives_where_parameters_are_functions_of_time():
     """By all numbers at once, by the time itself, and by another that is equal to it."""
     sixth, flat, rate = sixth_moment(course(-0.5, 0.8), course(0.3, 0.0, 0.0, 1.0))

@@ -109,6 +109,7 @@ def test_the_mean_field_with_a_bias_or_another_activation_does_not():
         assert kn.wasserstein(kn.self_similar(moved), kn.self_similar(start)) > 0.02
 
 
+@pytest.mark.slow
 def test_derivatives_go_through_the_mean():
     x = samples(3)
     variance, mean = (

@@ -268,6 +268,7 @@ def test_single_precision():
     np.testing.assert_allclose(states.masses, [2 / 3, 0.0, 1 / 3])
 
 
+@pytest.mark.slow
 def test_a_table_of_many_points_lists_those_that_take_most():
     found = steady_states(kn.SimResNet(10.0, 0.0, kn.GrowingCosine()), kn.Ensemble([0.1, 5.0, 5.01, 9.9]))
     lines = str(found).splitlines()

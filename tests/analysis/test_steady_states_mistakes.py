@@ -57,6 +57,7 @@ def test_what_is_no_network_or_not_known():
         jax.jit(lambda w: steady_states(kn.SimResNet(w, 0.0, kn.Tanh()), lower=-1.0, upper=1.0).points)(1.0)
 
 
+@pytest.mark.slow
 def test_the_table():
     text = str(steady_states(kn.SimResNet(-1.0, 1.0, kn.ReLU()), kn.Ensemble([0.0, 0.5, 3.0])))
     assert text.splitlines() == [

@@ -26,6 +26,7 @@ runpy.run_module("kinetic_nde.cli", run_name="__main__")
 """
 
 
+@pytest.mark.slow
 def test_importing_switches_nothing_on_and_running_switches_float64_on(tmp_path):
     """In a process of its own: in this one all is switched on already."""
     table = write_table(tmp_path / "table.csv", EIGHT)

@@ -209,6 +209,7 @@ def reached(table, target, out):
 SIZES = [100, pytest.param(50, marks=pytest.mark.slow)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 def test_a_target(table, tmp_path, size):
     before, after = reached(table, np.random.default_rng(5).normal(3.0, 0.5, size), tmp_path / "out")

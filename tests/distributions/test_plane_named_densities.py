@@ -70,6 +70,7 @@ def of_dirac(point, direction):
 ALONG_X, ALONG_Y = np.eye(2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("x", "y"), [(0.3, 0.4), (-1.7, 2.29), (2.69, -0.8), (1.111, 0.0)])
 def test_diracs_have_their_mean(x, y):
     _, values, mass, mean = of_dirac(np.array([x, y]), ALONG_X)

@@ -95,6 +95,7 @@ def seen_by_key():
     return np.asarray(directions(KEY, 20, 2, np.dtype(np.float64)))
 
 
+@pytest.mark.slow
 def test_between_a_density_and_samples_at_its_gauss_points_it_is_a_shift():
     """Those of a uniform density weigh the same, as samples do. The way back is a slow test below."""
     density, seen, shift = kn.Density(GRID, np.ones((12, 12))), seen_by_key(), np.array([3.0, -2.0])

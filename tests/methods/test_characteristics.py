@@ -165,6 +165,7 @@ def central():
 forward = jax.jit(lambda p, way: jax.jvp(lambda p: energy(p, kn.ForwardMode()), (p,), (way,))[1])
 
 
+@pytest.mark.slow
 def test_forward_mode_and_differences_agree_past_walls():
     np.testing.assert_allclose([forward(POINT, way) for way in np.eye(3)], central(), rtol=1e-5)
 

@@ -1,31 +1,10 @@
 """The notebooks run; what is stored of them is whole, in order, and tells nothing of the machine."""
 
-import ast
 import re
 
 import pytest
 
 from notebooks import __main__ as notebooks
-
-# In place of the cells tagged "parameters", in the fast lane. The others take longer, for they compile gradients.
-SMALL = {
-    "regression": "CELLS = 31\nSEEDS = 100",
-}
-
-
-def names(source):
-    return {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
-
-
-@pytest.mark.parametrize("name", SMALL)
-@pytest.mark.filterwarnings("default")  # Jupyter's own, of sockets and event loops
-def test_it_runs_at_low_resolution(name):
-    notebook = notebooks.read(name)
-    parameters = notebooks.tagged(notebook, "parameters")
-    assert names(parameters.source) == names(SMALL[name])
-    parameters.source = SMALL[name]
-    # Stops at the first error; each notebook asserts what it claims.
-    notebooks.execute(notebook)
 
 
 @pytest.mark.slow

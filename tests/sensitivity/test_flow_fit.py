@@ -204,6 +204,7 @@ def test_single_precision():
     np.testing.assert_allclose(low.history.held_out, fitted(counted(0.1), NUMBERS).history.held_out, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_steps_are_doubled_until_they_are_short_enough(monkeypatch):
     broken(monkeypatch, lambda parameters: parameters)
     # Half of the mass of a steep field gathers at each end: one step of length 2 jumps over what happens.

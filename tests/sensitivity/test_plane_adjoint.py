@@ -46,9 +46,10 @@ def gradient(law, cells, adjoint):
     return ravel_pytree(jax.grad(loss_of(cells, adjoint))(law))[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("law", "count"),
-    [(kn.MeanField(COUPLED), 6), pytest.param(NOISY, 9, marks=pytest.mark.slow)],
+    [(kn.MeanField(COUPLED), 6), (NOISY, 9)],
     ids=["mean field", "noise"],
 )
 def test_the_gradient_is_near_the_differences(law, count):

@@ -40,6 +40,7 @@ def test_algorithm_1_by_hand():
         done.at(4)
 
 
+@pytest.mark.slow
 def test_figure_8_for_a_point_mass():
     """w = -1, b = 1, T = 5 makes a point mass at m, of which the smoothed L2 loss with bandwidth s = 0.7 and a target at 2 is
     (1 - e^{-(m - 2)^2 / 4 s^2}) / (2 s sqrt(pi)); gamma = 2."""

@@ -48,7 +48,8 @@ def test_the_identity_conserves_the_mean():
     np.testing.assert_allclose(moved.variance, np.asarray(found.ensemble.variance) * math.exp(-1.4), rtol=1e-5)
 
 
-@pytest.mark.parametrize("robust", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
+@pytest.mark.parametrize("robust", [False, True])
 def test_another_target_attracts_instead(robust):
     x, y = data(11, 10)
     target = np.array([9.0, -15.0])  # far beyond the ensemble

@@ -40,6 +40,7 @@ def entropies(states, steady):
     return np.sum(np.where(states > 0, states * np.log(ratios), 0.0), axis=1)
 
 
+@pytest.mark.slow
 @given(
     heights=st.lists(st.sampled_from([0.0, 0.0, 1e-8, 0.3, 1.0, 50.0]), min_size=CELLS, max_size=CELLS).filter(any),
     which=st.integers(0, 5),

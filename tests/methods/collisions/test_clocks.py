@@ -145,6 +145,7 @@ def who_met(gained, start):
     return np.array([met.count(pair) for pair in pairs])
 
 
+@pytest.mark.slow
 def test_all_pairs_are_equally_likely():
     """Seven particles, one collision on average: who has met whom, over many solves. The first of a pair adds the place
     of the second to what it has, and the second that of the first."""

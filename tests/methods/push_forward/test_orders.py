@@ -54,6 +54,7 @@ def test_order_of_nonlinear_fields(which, w, b, eps, cells, reaches, last):
     assert errors[-1] < last
 
 
+@pytest.mark.slow
 def test_fourth_order_in_time():
     """By the same program for any number of steps: 4 in each part of the time."""
     start = kn.Density.gaussian(0.5, 0.8, kn.Grid(-7.0, 7.0, FEWER))

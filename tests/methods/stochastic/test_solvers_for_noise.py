@@ -37,10 +37,11 @@ def test_what_solvers_need_to_know():
     assert not brownian._constant(equation(np.eye(2), np.zeros(2), 1.0, X), point)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("solver", "shape"),
     [
-        pytest.param(diffrax.ItoMilstein(), (400,), marks=pytest.mark.slow),
+        (diffrax.ItoMilstein(), (400,)),
         (diffrax.StratonovichMilstein(), (200, 2)),
     ],
 )
