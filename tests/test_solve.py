@@ -231,6 +231,7 @@ def test_values_that_are_wrong_but_traced_become_results():
         ).block_until_ready()
 
 
+@pytest.mark.slow
 def test_float32_warns_once():
     code = """
 import kinetic_nde as kn

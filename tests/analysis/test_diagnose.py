@@ -121,6 +121,7 @@ def counter_example(a, b, c, t1):
     return kn.diagnose(run(kn.SimResNet(weight, 0.0, IDENTITY), START, jnp.linspace(0.0, t1, 21)))
 
 
+@pytest.mark.slow
 def test_energy_decays_under_a_weight_that_is_not_always_negative():
     """C19: w = -(t - 1)^2 is zero at t = 1, yet Phi_1 is strictly decreasing."""
     found = counter_example(0, -1, 0, 2.0)

@@ -26,6 +26,7 @@ def density(seed, mass=1.0):
     return kn.Density(GRID, values * (mass / (values.sum() * 0.05)))
 
 
+@pytest.mark.slow
 @given(seed=seeds, mass=st.sampled_from([1.0, 0.3, 20.0]))
 def test_moments_of_a_density_are_those_in_units_of_the_mean(seed, mass):
     g = density(seed, mass)

@@ -145,6 +145,7 @@ def test_a_threshold_and_a_seed_that_are_given(moved, table, tmp_path):
     assert report["training"]["learning_rate"] == 0.01 and "not there yet: give more --updates" in found.stdout
 
 
+@pytest.mark.slow
 def test_a_learning_rate_that_is_too_large_keeps_the_best(table, tmp_path):
     found = succeeds(table(OLD), table(NEW), "--updates", "4", "--learning-rate", "1e300", out=tmp_path / "out")
     report = found.report

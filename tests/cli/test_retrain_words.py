@@ -103,12 +103,13 @@ def outside(drawing):
     return [name for name, box in boxes if box.x0 < 0 or box.y0 < 0 or box.x1 > width or box.y1 > height]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param("body mass of the animals (g), season 2023", marks=pytest.mark.slow),
+        "body mass of the animals (g), season 2023",
         "WEIGHT" * 7,
-        pytest.param(r"\cost$_2 in $ and % of it", marks=pytest.mark.slow),
+        r"\cost$_2 in $ and % of it",
     ],
 )
 def test_long_names_stay_inside_the_pictures(found, name):

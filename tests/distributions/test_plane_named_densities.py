@@ -85,6 +85,7 @@ def test_diracs_anywhere_have_their_mean(x, y):
     test_diracs_have_their_mean(x, y)
 
 
+@pytest.mark.slow
 def test_diracs_at_corners_and_their_derivative():
     volume = 5 / 12 * 3.5 / 12
     for corner, cell in (((-2.0, 2.5), (0, -1)), ((3.0, -1.0), (-1, 0))):

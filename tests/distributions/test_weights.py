@@ -36,6 +36,7 @@ def test_the_default_bandwidth_counts_equal_weights_as_samples():
     )
 
 
+@pytest.mark.slow
 def test_weights_may_be_traced_and_batched():
     grid, samples = kn.Grid(-3.0, 3.0, 20), np.linspace(-2, 2, 30)
     mean_of = lambda weights: kn.Density.from_samples(samples, grid, 0.3, weights).mean

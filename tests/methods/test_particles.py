@@ -206,6 +206,7 @@ def difference_past_walls():
     return (high - low) / 2e-5
 
 
+@pytest.mark.slow
 def test_the_gradient_past_walls():
     reverse = jax.grad(energy_past_walls)(0.2, kn.CheckpointAdjoint())
     np.testing.assert_allclose(reverse, difference_past_walls(), rtol=1e-5)

@@ -263,6 +263,7 @@ def check_that_new_numbers_compile_nothing():
     assert len(CALLS) <= before + 2
 
 
+@pytest.mark.slow
 def test_new_numbers_compile_nothing_but_epochs(monkeypatch):
     broken(monkeypatch, lambda parameters: parameters)
     check_that_new_numbers_compile_nothing()

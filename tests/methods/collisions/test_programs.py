@@ -13,6 +13,7 @@ from tests.methods.collisions.cases import CLOCKS, COMPROMISE, STEPS, binary, li
 from tests.methods.collisions.path_cases import KEY, PAIRS, tanh_law
 
 
+@pytest.mark.slow
 def test_a_batch_is_its_members():
     """Members end after different numbers of rounds: rates from 0.5 to 20."""
     rates = np.array([0.5, 20.0, 3.0])

@@ -26,6 +26,7 @@ class Counted(eqx.Module):
         return jnp.tanh(self.w * x + self.b)
 
 
+@pytest.mark.slow
 def test_batches_are_their_members():
     start = kn.Density.gaussian(0.5, 0.4, kn.Grid(-4.0, 4.0, CELLS))
     final = lambda w, b, nu, rate: run(equation(TANH, w, b, 0.5, nu, rate), start, 1.0).final.values
