@@ -55,9 +55,9 @@ MOST_PROGRAMS = 500
 _programs: list[float] = []
 
 
-def _count(event: str, seconds: float, **_: Any) -> None:
+def _count(event: str, duration_secs: float, **_: Any) -> None:
     if event.endswith("backend_compile_duration"):
-        _programs.append(seconds)
+        _programs.append(duration_secs)
 
 
 jax.monitoring.register_event_duration_secs_listener(_count)

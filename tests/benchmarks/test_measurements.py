@@ -33,11 +33,12 @@ def test_a_wrong_gradient_is_not_timed():
     square = lambda theta: jnp.sum(theta**2)
     few: dict[str, Any] = {ways.FORWARD: square, ways.CHECKPOINT: jax.value_and_grad(square)}
 
-    def wrong(theta):
+    def incorrect(theta):
         value, gradient = few[ways.CHECKPOINT](theta)
         return value, gradient * (1 + 1e-8)
 
     assert cost.measure(case, {**few, ways.PLAIN: few[ways.CHECKPOINT]}, 0, 1e-3, wide_only=True).apart
+    wrong: Any = incorrect
     with pytest.raises(RuntimeError, match="its gradient is 1.0e-08 from that of CheckpointAdjoint"):
         cost.measure(case, {**few, ways.PLAIN: wrong}, 0, 1e-3, wide_only=True)
     lost: Any = lambda *_: (np.nan, np.zeros(2))
