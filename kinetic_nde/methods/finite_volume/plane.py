@@ -96,12 +96,15 @@ def _closed(
     equation: AbstractBalanceLaw, axis: int, mean: Float[Array, "*edges"], slope: Float[Array, "*edges"]
 ) -> tuple[Float[Array, "*edges"], Float[Array, "*edges"]]:
     """The same without what does not pass the ends of the axis: a wall is an edge without flux (ghost values would leak),
-    and at an open end only what leaves passes."""
-    passes = jnp.ones(mean.shape, bool)
+    and at each Gauss point of an open end only what leaves passes. By the average over an edge it would not do: where
+    the wind turns along it, something would come in at one of its points, and nothing is known of what is there."""
     for end, wall, side in zip((0, -1), walls_by_axis(equation, 2)[axis], (-1.0, 1.0), strict=True):
         there = (end, slice(None)) if axis == 0 else (slice(None), end)
-        passes = passes.at[there].set(side * mean[there] > 0 if wall is None else False)
-    return jnp.where(passes, mean, jnp.zeros_like(mean)), jnp.where(passes, slope, jnp.zeros_like(slope))
+        below, above = (mean[there] + place * slope[there] for place in (-PLACE, PLACE))
+        below, above = (jnp.where((side * v > 0) & (wall is None), v, jnp.zeros_like(v)) for v in (below, above))
+        mean = mean.at[there].set(0.5 * (below + above))
+        slope = slope.at[there].set(0.5 / PLACE * (above - below))
+    return mean, slope
 
 
 def with_frame(extended: Float[Array, "extended_x extended_y"]) -> Float[Array, "framed_x framed_y"]:
