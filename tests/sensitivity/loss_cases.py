@@ -64,3 +64,21 @@ def between_gaussians(cells: int):
 def normalized(averages, grid=GRID) -> kn.Density:
     averages = np.asarray(averages, float)
     return kn.Density(grid, averages / (averages.sum() * float(grid.width)))
+
+
+def check_distances(every_loss, g, h):
+    """All but that of Kullback and Leibler are symmetric; none is negative, and none tells a density from itself."""
+    there, back, same = (compute(every_loss(b), a)[0] for a, b in ((g, h), (h, g), (g, g)))
+    for name in there:
+        assert float(there[name]) >= -1e-12 and abs(float(same[name])) < 1e-12, name
+        if name != "kullback leibler":
+            np.testing.assert_allclose(there[name], back[name], rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+def check_float32(every_loss, g, h, bandwidth):
+    """Values, gradients and first variations are finite, and in the type that was given."""
+    g, h = jax.tree.map(np.float32, (g, h))
+    for target in (h, g):
+        for results in compute(every_loss(target, bandwidth), g):
+            for name, result in results.items():
+                assert result.dtype == np.float32 and jnp.all(jnp.isfinite(result)), name

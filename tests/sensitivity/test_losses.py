@@ -24,6 +24,8 @@ from tests.sensitivity.loss_cases import (
     NAMES,
     STDS,
     between_gaussians,
+    check_distances,
+    check_float32,
     compute,
     every_loss,
     gaussians,
@@ -188,23 +190,13 @@ def test_moments_of_samples():
 
 @given(first=rough, second=rough)
 def test_on_rough_data_they_are_distances(first, second):
-    g, h = normalized(first), normalized(second)
-    there, back, same = (compute(every_loss(b), a)[0] for a, b in ((g, h), (h, g), (g, g)))
-    for name in NAMES:
-        assert float(there[name]) >= -1e-12 and abs(float(same[name])) < 1e-12, name
-        if name != "kullback leibler":
-            np.testing.assert_allclose(there[name], back[name], rtol=1e-9, atol=1e-12, err_msg=name)
+    check_distances(every_loss, normalized(first), normalized(second))
 
 
 @pytest.mark.slow
 @given(first=rough, second=rough)
 def test_float32_gives_finite_numbers(first, second):
-    grid = kn.Grid(np.float32(-2.0), np.float32(3.0), 40)
-    g, h = (kn.Density(grid, np.asarray(normalized(each).values, np.float32)) for each in (first, second))
-    for target in (h, g):
-        for results in compute(every_loss(target, np.float32(0.1)), g):
-            for name, result in results.items():
-                assert result.dtype == np.float32 and jnp.all(jnp.isfinite(result)), name
+    check_float32(every_loss, normalized(first), normalized(second), np.float32(0.1))
 
 
 def test_float32_stays_and_mixed_precision_gives_the_wider_type():

@@ -12,7 +12,7 @@ from scipy.stats import multivariate_normal
 
 import kinetic_nde as kn
 from tests.closed_forms import order
-from tests.sensitivity.loss_cases import compute, values_of, variations_of
+from tests.sensitivity.loss_cases import check_distances, check_float32, compute, values_of, variations_of
 from tests.sensitivity.plane_loss_cases import (
     BANDWIDTHS,
     CELLS,
@@ -192,33 +192,19 @@ def test_moments_between_densities_and_samples():
 @given(first=rough, second=rough)
 @settings(max_examples=5)
 def test_on_rough_data_they_are_distances(first, second):
-    check_distances(first, second)
+    check_distances(every_loss, normalized(first), normalized(second))
 
 
 @pytest.mark.slow
 @given(first=rough, second=rough)
 def test_on_much_rough_data_they_are_distances(first, second):
-    check_distances(first, second)
-
-
-def check_distances(first, second):
-    g, h = normalized(first), normalized(second)
-    there, back, same = (compute(every_loss(b), a)[0] for a, b in ((g, h), (h, g), (g, g)))
-    for name in NAMES:
-        assert float(there[name]) >= -1e-12 and abs(float(same[name])) < 1e-12, name
-        if name != "kullback leibler":
-            np.testing.assert_allclose(there[name], back[name], rtol=1e-9, atol=1e-12, err_msg=name)
+    check_distances(every_loss, normalized(first), normalized(second))
 
 
 @pytest.mark.slow
 @given(first=rough, second=rough)
 def test_float32_gives_finite_numbers(first, second):
-    grid = kn.Grid(np.array([-2.0, -1.0], np.float32), np.array([3.0, 2.5], np.float32), (20, 20))
-    g, h = (kn.Density(grid, np.asarray(normalized(each).values, np.float32)) for each in (first, second))
-    for target in (h, g):
-        for results in compute(every_loss(target, BANDWIDTHS.astype(np.float32)), g):
-            for name, result in results.items():
-                assert result.dtype == np.float32 and jnp.all(jnp.isfinite(result)), name
+    check_float32(every_loss, normalized(first), normalized(second), BANDWIDTHS.astype(np.float32))
 
 
 @given(seed=st.integers(0, 10**6))
