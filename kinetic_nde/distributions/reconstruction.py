@@ -14,15 +14,16 @@ _FEATURES_PER_DOMAIN = 20
 
 
 def unit(total: Float[Array, ""], length: Float[Array, "*axes"]) -> Float[Array, ""]:
-    """The unit in which averages are reconstructed: mass / l for a density whose integral is `total`, l = (width of the
-    domain) / 20; in two dimensions mass / (l_x l_y).
+    """The unit in which averages are reconstructed: 20 times the mean density, that is 20 mass / length of the domain, or in
+    two dimensions 20 mass / area, for a density whose integral is `total`.
 
-    In this unit, with steepness compared with `threshold`, nothing changes when x or g are given in other units. A
-    constant for differentiation.
+    In this unit, with steepness compared with `threshold`, nothing changes when x or g are given in other units. The
+    same multiple of the mean in all dimensions: with 20 for each axis the line of cells that a wall collects would count as
+    smooth, and spoil its neighbours. A constant for differentiation.
     """
-    scale = jnp.abs(total)
+    scale = jnp.abs(total) * _FEATURES_PER_DOMAIN
     for side in jnp.atleast_1d(length):
-        scale = scale * _FEATURES_PER_DOMAIN / side
+        scale = scale / side
     # Never below the smallest normal number: averages that vanish everywhere would give 0 / 0.
     return jax.lax.stop_gradient(jnp.maximum(scale, jnp.finfo(scale.dtype).tiny))
 

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import example, given, settings, strategies as st
+from scipy.linalg import expm
 from scipy.stats import norm
 
 import kinetic_nde as kn
@@ -130,6 +131,20 @@ def test_mass_and_positivity_on_rough_data_between_walls(seed):
     solution = moved(field, start, 1.0, ((-1.0, 1.0), (0.0, 3.0)))
     assert solution.stats["mass_drift"] < 1e-12 and solution.stats["mass_lost"] == 0
     assert solution.stats["smallest_average"] >= -1e-16 * np.max(values)
+
+
+@pytest.mark.parametrize(("cells", "apart"), [(SHAPE, 0.15), pytest.param((48, 64), 0.01, marks=pytest.mark.slow)])
+def test_the_cell_beside_what_a_wall_collects_is_right(cells, apart):
+    """In one cell at the wall there is soon ten times as much as in the next one: a jump, and no parabola. Where the
+    wind blows towards a wall, the law beside it is the one without walls."""
+    w, bias, t1, std = np.array([[0.2, 0.0], [0.4, 1.0]]), np.array([0.1, 0.9]), 1.8, np.array([0.6, 0.5])
+    box = kn.Grid((-3.0, -4.0), (3.0, 4.0), cells)
+    affine = expm(t1 * np.block([[w, bias[:, None]], [np.zeros((1, 3))]]))
+    exact = gaussian(affine[:2, 2], affine[:2, :2] @ np.diag(std**2) @ affine[:2, :2].T, box)
+    final = moved(linear(w, bias), gaussian(np.zeros(2), std, box), t1, ((-3.0, 3.0), (-4.0, 4.0))).final
+    middle = cells[0] // 2
+    assert final.values[middle, -1] > 5 * final.values[middle, -2]
+    np.testing.assert_allclose(final.values[middle, -2], exact.values[middle, -2], rtol=apart)
 
 
 @settings(max_examples=8, derandomize=True, deadline=None)
