@@ -22,8 +22,8 @@ class TransportAdjoint(AbstractAdjoint):
     section 2.4 of Herty, Trimborn, Visconti (2021) with the signs of (C6), and the backward Kolmogorov equation where there
     is noise, D_i = nu^2 K_i^2 / 2; carried backwards by the reconstruction, the diffusion stencil and the Runge-Kutta method of
     the solve; a cotangent at a save time is added to lambda there. For an ensemble without noise p' = -(d_x v)^T p along each
-    trajectory. The gradient reaches all arrays of floats in the equation but its walls, that is in the field and, for
-    Fokker-Planck, in nu and K, and the initial averages or samples, nothing else.
+    trajectory. The gradient reaches all arrays of floats in the equation, that is in the field and, for Fokker-Planck, in nu
+    and K; the initial averages or samples; and the bounds of a density's grid, with the walls that are at them.
 
     - Cost: with the value, 2 to 3.5 forward solves, whatever the number of parameters.
     - Memory: `checkpoints` states along the solve (192 for a density, 64 for an ensemble), and 64 more where a density
@@ -34,8 +34,7 @@ class TransportAdjoint(AbstractAdjoint):
     - Slow to converge: fields with a kink (`ReLU`), where g and lambda get a jump in the same place; with a smoothed loss,
       or on an ensemble, there is no harm.
     - Not recommended: where the gradient must be that of the numbers that `solve` returns, to round-off
-      (`CheckpointAdjoint`), and for derivatives with respect to the grid, the walls or t1, of which the part that
-      passes through the solve is missing.
+      (`CheckpointAdjoint`).
 
     For `FiniteVolume` and for `Particles` without noise; `Layers` is differentiated by
     autodiff whatever the adjoint, `Characteristics` raises `TypeError`. Raises `ValueError` for fewer than 2 checkpoints.

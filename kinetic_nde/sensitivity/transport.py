@@ -124,17 +124,20 @@ def transport(loop: TimeLoop, span: Span, final: tuple[Clock, Array], cotangent:
     largest = jnp.maximum(jnp.max(jnp.abs(start)), jnp.max(jnp.abs(frame)))
     scale = jnp.maximum(largest, jnp.finfo(start.dtype).tiny)
     beyond = course.beyond(frame / scale)
-    trained, rest = eqx.partition(law, eqx.is_inexact_array)
+    # The grid as well: in places relative to it the averages obey the same equation, with v and D in units of the cell, and
+    # these are what its bounds change.
+    trained, rest = eqx.partition((law, grid), eqx.is_inexact_array)
     diffusion = course.spread(law, grid)
 
     def wind_at(t: Array) -> Any:
         return course.headwind(law, grid, t, beyond, diffusion)
 
     def pull(t: Array, weights: tuple) -> Any:
-        """The derivative with respect to the parameters of v and D where g and lambda are paired, times the weights."""
+        """The derivative with respect to the parameters of v and D, and to the grid, where g and lambda are paired, times
+        the weights."""
 
         def pairs(trained: Any) -> tuple:
-            law = eqx.combine(trained, rest)
+            law, grid = eqx.combine(trained, rest)
             diffusion = course.spread(law, grid)
             return course.speeds(law, grid, t), None if diffusion is None else diffusion.inside
 
@@ -173,7 +176,8 @@ def transport(loop: TimeLoop, span: Span, final: tuple[Clock, Array], cotangent:
         gradient = end(carry.integral) if steady is None else pull(span.end, end(carry.integral))
         zeros = jax.tree.map(jnp.zeros_like, eqx.filter(span, eqx.is_inexact_array))
         state = frame.at[inside].set(scale * _corrected(carry.adjoint, -1 / 12))
-        return state, zeros._replace(equation=jax.tree.map(lambda leaf: scale * leaf, gradient))
+        by_law, by_grid = jax.tree.map(lambda leaf: scale * leaf, gradient)
+        return state, zeros._replace(equation=by_law, grid=by_grid)
 
     steady = None if span.steady is None else wind_at(span.end)
     last = node(final[0][1] >= 0, final, start / scale)
