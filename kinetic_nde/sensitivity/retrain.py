@@ -52,7 +52,8 @@ def retrain(
         theta^{k+1} = theta^k + u(grad D(theta^k))   until   sum |theta^{k+1} - theta^k| < tolerance,
 
     with u any optimiser of optax. `optax.sgd(gamma)` is Algorithm 1 of Herty, Trimborn, Visconti (2021) with the
-    stopping rule the right way round (C8); |.| is the Euclidean norm of each trainable array.
+    stopping rule the right way round (C8); |.| is the norm of L2(t0, t1), in which a parameter that is a function of time
+    changes by as much however finely it is divided.
 
     - `equation`, `initial`, `t0`, `t1`, `method`, `adjoint`, `max_steps`: as in `solve`. The arrays of floats in
       `equation.field` are trained, nothing else.

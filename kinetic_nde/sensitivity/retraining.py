@@ -71,8 +71,8 @@ class History(eqx.Module):
 
     - `loss`: D at these parameters.
     - `gradient_norm`: of the gradient in L2(t0, t1), sqrt(int |dD/dw(t)|^2 + |dD/db(t)|^2 dt).
-    - `change`: the sum over the trainable arrays of |theta^k - theta^{k-1}| by which the parameters were reached, the
-      number in the stopping rule (C8); NaN where none was made: at the start and where retraining went on after a
+    - `change`: the sum over the parameters of |theta^k - theta^{k-1}|, the norm in L2(t0, t1), by which they were reached:
+      the number in the stopping rule (C8); NaN where none was made: at the start and where retraining went on after a
       failure.
     - `parameters`: the field with a leading axis on each trainable array; `jax.vmap` works over it. `history.vectors` has
       the same numbers as (updates + 1, P), `history.names` says what they are.

@@ -12,7 +12,7 @@ from jaxtyping import Array
 
 from ..adjoints.adjoint import AbstractAdjoint, ForwardMode
 from ..methods.result import Result
-from .metric import l2_gradient, l2_norm
+from .metric import l2_change, l2_gradient, l2_norm
 from .problem import Problem
 
 
@@ -51,8 +51,7 @@ def evaluate(problem: Problem, parameters: Any) -> tuple[Array, Any, Array, Resu
 def advance(
     problem: Problem, optimizer: optax.GradientTransformation, parameters: Any, state: Any, slope: Any, value: Array
 ) -> tuple[Any, Any, Array]:
-    """The parameters after an update, the optimiser's state, and the sum over the trainable arrays of
-    |theta^{k+1} - theta^k|."""
+    """The parameters after an update, the optimiser's state, and `l2_change` from before it."""
     function = reverse_mode(problem, problem.adjoint)
     with as_optax_expects():
         updates, state = optax.with_extra_args_support(optimizer).update(
@@ -65,8 +64,7 @@ def advance(
             value_fn=lambda arrays: function(arrays)[0],
         )
         after = optax.apply_updates(parameters, updates)
-    moved = jax.tree.map(lambda old, new: jnp.sqrt(jnp.sum((new - old) ** 2)).astype(value.dtype), parameters, after)
-    return after, strong(state), jnp.asarray(sum(jax.tree.leaves(moved)))
+    return after, strong(state), l2_change(parameters, after, problem.t0, problem.t1)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import kinetic_nde as kn
-from kinetic_nde.sensitivity.metric import l2_gradient, l2_norm
+from kinetic_nde.sensitivity.metric import l2_change, l2_gradient, l2_norm
 
 
 def loss(final):
@@ -68,6 +68,21 @@ def test_the_gradient_of_an_interpolated_functional_is_the_projection(knots, t0,
     np.testing.assert_allclose(derivatives(functions, fitted, t0, t1, knots), slope, rtol=1e-9, atol=1e-13)
     unseen = np.array([not np.any(functions(np.linspace(t0, t1, 101)[1:-1])[:, k]) for k in range(len(knots))])
     np.testing.assert_array_equal(np.asarray(found)[unseen], 0)
+
+
+@pytest.mark.parametrize(("t0", "t1"), [(0.0, 2.0), (0.2, 1.7), (-1.0, 3.0), (0.6, 0.9)])
+@pytest.mark.parametrize("kind", [kn.PiecewiseConstant, kn.Interpolated])
+def test_a_change_is_the_norm_of_what_is_added_to_the_function(kind, t0, t1):
+    """Two parameters, a matrix that depends on time and a constant vector: the two norms add."""
+    times, rng = (0.0, 0.5, 1.2, 2.0), np.random.default_rng(3)
+    first, second = (kn.SimResNet(kind(times, rng.normal(size=(4, 2, 2))), rng.normal(size=2), kn.Tanh()) for _ in "ab")
+    found = jax.jit(l2_change)(first, second, np.float64(t0), np.float64(t1))
+    square = lambda t: np.array([np.sum((first.weight(jnp.array(s)) - second.weight(jnp.array(s))) ** 2) for s in t])[
+        :, None
+    ]
+    weight = derivatives(square, np.ones_like, t0, t1, times)[0] ** 0.5
+    bias = (t1 - t0) ** 0.5 * np.linalg.norm(first.bias.value - second.bias.value)
+    np.testing.assert_allclose(found, weight + bias, rtol=1e-12)
 
 
 def test_other_arrays_are_divided_by_the_time():

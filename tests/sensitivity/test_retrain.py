@@ -28,7 +28,8 @@ def test_algorithm_1_by_hand():
         norm = np.linalg.norm(jax.tree.leaves(slope)) / np.sqrt(end)
         np.testing.assert_allclose(done.history.gradient_norm[k], norm, rtol=1e-12)
         net = jax.tree.map(lambda theta, d: theta - 0.5 * d / end, net, slope)
-    np.testing.assert_allclose(done.history.change[1:], np.abs(np.diff(done.history.vectors, axis=0)).sum(1))
+    changes = np.sqrt(end) * np.abs(np.diff(done.history.vectors, axis=0)).sum(1)
+    np.testing.assert_allclose(done.history.change[1:], changes)
     assert np.isnan(done.history.change[0]) and len(done.history) == 4
     assert done.history.names == ["weight", "bias"]
     assert done.result == Outcome.max_updates_reached and "resume=" in done.message
