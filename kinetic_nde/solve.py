@@ -232,7 +232,15 @@ def _run(inputs: tuple, choices: tuple) -> tuple[Any, Integrated, Result]:
     # Options for the compiler are allowed for an outermost jit only.
     outermost = known(dynamic) and not under_jit()
     options = tuple(_CPU_OPTIONS.items()) if outermost and jax.default_backend() == "cpu" else None
-    return _compiled(options)(dynamic, (tuple(leaves), structure, choices))
+    try:
+        return _compiled(options)(dynamic, (tuple(leaves), structure, choices))
+    except TypeError as error:
+        if "custom_vjp" not in str(error):
+            raise
+        raise TypeError(
+            f"{type(choices[0]).__name__} gives derivatives backwards, jax.grad or jax.vjp: for jax.jvp, jax.jacfwd, jax.linearize "
+            "and what is built on them, least squares or the Hessian for an ensemble, pass adjoint=kn.ForwardMode()"
+        ) from error
 
 
 def _raise_failure(solution: Solution) -> Solution:

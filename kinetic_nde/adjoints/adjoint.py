@@ -51,7 +51,8 @@ class CheckpointAdjoint(AbstractAdjoint):
     - Memory: `checkpoints` states along the solve and 64 more while it is reversed, however many steps there are. Each span
       between two save times or breakpoints keeps its own: its share of 64, at least 8, or `checkpoints`. Fewer save little,
       and more time is saved only by as many as there are steps, which makes it about 5.5 forward solves.
-    - Second derivatives: `jax.jacfwd` or `jax.jvp` of a gradient; a gradient of a gradient raises JAX's error for loops.
+    - Second derivatives: of a density `jax.hessian`, which is `jax.jacfwd` of a gradient, of an ensemble by `ForwardMode`;
+      a gradient of a gradient raises JAX's error for loops.
     - Recommended: whenever the gradient should be that of the numbers that `solve` returns. It is the default.
     - Not recommended: for a handful of parameters (`ForwardMode`), and for an optimiser where a density is narrower than a
       few cells or has been through a field with a kink (`ReLU`): much of the gradient is then that of the scheme.
@@ -89,7 +90,8 @@ class ForwardMode(AbstractAdjoint):
 
     - Cost: about one more forward solve for each parameter.
     - Memory: nothing is stored.
-    - Recommended: a handful of parameters, with `jax.jvp`, `jax.jacfwd`; derivatives of many outputs.
+    - Recommended: a handful of parameters, with `jax.jvp`, `jax.jacfwd`; derivatives of many outputs, as in least squares.
+    - Second derivatives: `jax.jacfwd(jax.jacfwd(f))`, of densities and of ensembles.
     - Not recommended: many parameters. `jax.grad` through it raises an error.
 
     >>> ForwardMode()
