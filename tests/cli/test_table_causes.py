@@ -127,9 +127,29 @@ def test_columns_that_nothing_divides(tmp_path):
 
 @pytest.mark.parametrize(
     "mark",
-    "<NA>|<na>|#NA|#N/A N/A|-nan|1.#QNAN|-1.#IND|-|--|\u2013|?|n.a.|N.A.|NaT|NULL|#VALUE!|#DIV/0!|#REF!|#NAME?|#NV|#WERT!".split(
-        "|"
-    ),
+    [
+        "<NA>",
+        "<na>",
+        "#NA",
+        "#N/A N/A",
+        "-nan",
+        "1.#QNAN",
+        "-1.#IND",
+        "-",
+        "--",
+        "–",
+        "?",
+        "n.a.",
+        "N.A.",
+        "NaT",
+        "NULL",
+        "#VALUE!",
+        "#DIV/0!",
+        "#REF!",
+        "#NAME?",
+        "#NV",
+        "#WERT!",
+    ],
 )
 def test_marks_of_missing_values(tmp_path, mark):
     text = f"name,x\na,4.5\nb,{mark}\nc,7\n"
