@@ -137,7 +137,7 @@ def test_columns_that_nothing_divides(tmp_path):
         "-1.#IND",
         "-",
         "--",
-        "–",
+        "\u2013",
         "?",
         "n.a.",
         "N.A.",
