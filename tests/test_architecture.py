@@ -32,6 +32,7 @@ ROOMS = """
     plotting
     sweep
     cli
+    __main__
 """
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS.split("\n")) for room in rooms.split()}
 PACKAGE = Path(kinetic_nde.__file__).parent

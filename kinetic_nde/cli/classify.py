@@ -39,7 +39,7 @@ class Classification(NamedTuple):
     """What `classify` finds, in the units of the measurements but for `weight`, `t1` and the times of the solutions.
 
     - `values`, `classes`: the measurements (M,) and the class of each, 0 or 1.
-    - `threshold`, `how`: where they are divided, and how that was found.
+    - `threshold`, `how`, `kind`: where they are divided, and how that was found, as in `Standardised`.
     - `scale`: of the standardised measurements z = (x - threshold) / scale.
     - `particles`, `density`: the clusters from left to right in both descriptions; `w1` is the distance W1 of the two
       distributions at t1.
@@ -54,6 +54,7 @@ class Classification(NamedTuple):
     classes: np.ndarray
     threshold: float
     how: str
+    kind: str
     scale: float
     weight: float
     t1: float
@@ -132,6 +133,7 @@ def classify(
         classes=(final >= 0).astype(int),
         threshold=data.threshold,
         how=data.how,
+        kind=data.kind,
         scale=data.scale,
         weight=weight,
         t1=t1,

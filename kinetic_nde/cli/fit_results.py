@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from .fit import FAMILIES, Fitted
 from .fit_figure import draw
+from .names import FIT
 from .words import counted, save
 
-NAMES = ("fit.png", "parameters.csv", "report.json")
+NAMES = FIT
 
 
 class Source(NamedTuple):

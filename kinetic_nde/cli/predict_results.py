@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .names import PREDICT
 from .predict import Options, Prediction
 from .predict_figure import draw
 from .words import counted, save
 
-NAMES = ("prediction.png", "steady_states.csv", "report.json")
+NAMES = PREDICT
 
 
 class Source(NamedTuple):

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..analysis.regression.regression import Regression
+from .names import REGRESS
 from .regress import Peer, Regressed
 from .regress_figure import draw
 from .words import save
 
-NAMES = ("regression.png", "report.json")
+NAMES = REGRESS
 
 
 class Source(NamedTuple):

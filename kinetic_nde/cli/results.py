@@ -11,38 +11,48 @@ from matplotlib.figure import Figure
 
 from ..plotting import figure, plot_evolution, plot_histogram, plot_trajectories, style
 from .classify import CELLS, Classification
+from .names import CLASSIFY
 from .words import counted, label_of, save, to_a_thousandth
 
-NAMES = ("classification.png", "classes.csv", "report.json")
+NAMES = CLASSIFY
 _NOTICED = 0.05  # difference in mass between the two descriptions
 
 
-def write(folder: Path, found: Classification, file: str, column: str, dropped: int = 0) -> None:
+def write(
+    folder: Path,
+    found: Classification,
+    file: str,
+    column: str,
+    dropped: int = 0,
+    rows: np.ndarray | None = None,
+) -> None:
     """Writes `NAMES` into a folder that exists: the picture, a row per measurement, the report.
 
-    `file` and `column` say where the measurements are from, `dropped` how many rows were left out. Raises `OSError` if
-    a file cannot be written.
+    `file` and `column` say where the measurements are from, `dropped` how many rows were left out, `rows` (M,) in which
+    rows of the file those stand that were not, 1 for the first below the header; by default all did. Raises `OSError` if a
+    file cannot be written.
 
     >>> import tempfile
     >>> from kinetic_nde.cli.classify import classify
     >>> folder = Path(tempfile.mkdtemp())
     >>> write(folder, classify([1.0, 1.1, 1.2, 1.3, 8.7, 8.8, 8.9, 9.0]), "lengths.csv", "length")
     >>> print((folder / "classes.csv").read_text())
-    value,class
-    1,0
-    1.1,0
-    1.2,0
-    1.3,0
-    8.7,1
-    8.8,1
-    8.9,1
-    9,1
+    row,value,class
+    1,1,0
+    2,1.1,0
+    3,1.2,0
+    4,1.3,0
+    5,8.7,1
+    6,8.8,1
+    7,8.9,1
+    8,9,1
     <BLANKLINE>
     """
     with open(folder / "classes.csv", "w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["value", "class"])
-        writer.writerows(zip(map(_exact, found.values.tolist()), found.classes.tolist(), strict=True))
+        writer.writerow(["row", "value", "class"])
+        places = range(1, found.values.size + 1) if rows is None else rows.tolist()
+        writer.writerows(zip(places, map(_exact, found.values.tolist()), found.classes.tolist(), strict=True))
     text = json.dumps(report(found, file, column, dropped), indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "report.json").write_text(text + "\n", encoding="utf-8")
     save(draw(found, column), folder / "classification.png")
@@ -51,7 +61,8 @@ def write(folder: Path, found: Classification, file: str, column: str, dropped: 
 def report(found: Classification, file: str, column: str, dropped: int = 0) -> dict[str, Any]:
     """All numbers, for report.json; in the units of the file unless a name says otherwise.
 
-    The position of a cluster without mass is None.
+    `threshold_kind` is "given", "valley" or, where there are no two classes to be found, "median". `classes` says where the
+    measurements of each are, `clusters` where they end: the position of one without mass is None.
     """
     weight = found.weight / found.scale
     counts = [int((found.classes == k).sum()) for k in (0, 1)]
@@ -63,6 +74,7 @@ def report(found: Classification, file: str, column: str, dropped: int = 0) -> d
         "smallest": float(found.values.min()),
         "largest": float(found.values.max()),
         "threshold": found.threshold,
+        "threshold_kind": found.kind,
         "threshold_how": found.how,
         "parameters": {
             "activation": "tanh",
@@ -70,6 +82,10 @@ def report(found: Classification, file: str, column: str, dropped: int = 0) -> d
             "file_units": {"weight": weight, "bias": -weight * found.threshold, "t1": found.t1 * found.scale},
             "standardisation": {"formula": "z = (x - centre) / scale", "centre": found.threshold, "scale": found.scale},
         },
+        "classes": [
+            {"class": k, "count": counts[k], "smallest": low, "mean": mean, "largest": high}
+            for k, (low, mean, high) in enumerate(_extents(found))
+        ],
         "clusters": {
             "particles": [
                 {"class": k, "position": cluster.position, "mass": cluster.mass, "count": counts[k]}
@@ -95,15 +111,17 @@ def summary(found: Classification, file: str, column: str, dropped: int = 0) -> 
     """The result in a few lines for people."""
     width = float(np.ptp(found.values)) / CELLS
     left_out = f", {dropped} without a value left out" if dropped else ""
-    lines = [
+    lines = ["no two classes found: divided at the median all the same"] if found.kind == "median" else []
+    lines += [
         f"{counted(found.values.size)} of {column} in {file}{left_out}",
         f"threshold  {shown(found, found.threshold)}: {found.how}",
     ]
-    for k, (particles, density) in enumerate(zip(found.particles, found.density, strict=True)):
-        count = int((found.classes == k).sum())
-        place = shown(found, particles.position)
+    extents = [tuple(shown(found, x) for x in extent) for extent in _extents(found)]
+    for k, (particles, density, extent) in enumerate(zip(found.particles, found.density, extents, strict=True)):
+        low, mean, high = extent
         lines.append(
-            f"class {k}    {counted(count)}, mass {particles.mass:.4f} (density: {density.mass:.4f}), cluster at {place}"
+            f"class {k}    {counted(int((found.classes == k).sum()))}, mass {particles.mass:.4f} (density: "
+            f"{density.mass:.4f}), from {low} to {high}, mean {mean}"
         )
     if found.undecided:
         lines.append(f"note       {counted(found.undecided)} exactly at the threshold: nothing moves there; class 1")
@@ -140,6 +158,13 @@ def draw(found: Classification, column: str) -> Figure:
 def _bins(values: np.ndarray) -> int:
     """More than is usual, to show the gap beside the smooth density; no more than distinct values, which may be few."""
     return max(5, min(math.ceil(math.sqrt(values.size)), np.unique(values).size, 40))
+
+
+def _extents(found: Classification) -> list[tuple[float, float, float]]:
+    """The smallest measurement of each class, the mean and the largest. Both have some: the ends are on both sides."""
+    parts = [found.values[found.classes == k] for k in (0, 1)]
+    # As distances from the smallest: the mean of equal numbers is not always that number.
+    return [(float(np.min(x)), float(np.min(x) + np.mean(x - np.min(x))), float(np.max(x))) for x in parts]
 
 
 def _exact(value: float) -> str:

@@ -11,14 +11,13 @@ import numpy as np
 from ..sensitivity.retraining import Outcome, Retraining
 from .compare import Comparison
 from .frame import Network
+from .names import COMPARE as ALWAYS, RETRAIN as RETRAINED
 from .retrain import Options
 from .retrain_figures import draw_before_after, draw_comparison, draw_densities, draw_training
 from .retrained import Evaluation, Retrained
 from .table import Column
 from .words import save
 
-ALWAYS = ("comparison.png", "report.json")
-RETRAINED = (*ALWAYS, "before_after.png", "training.png", "densities.png", "history.csv")
 HEADER: tuple[str, ...] = ("update", "loss", "w2_of_density", "gradient_norm", "weight", "bias", "threshold")
 STEPPED_OVER = "stepped over the minimum"
 _ENDED = (

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def test_a_whole_run_in_a_process_of_its_own(tmp_path):
         "-W",
         "error",
         "-m",
-        "kinetic_nde.cli",
+        "kinetic_nde",
         "classify",
         str(file),
         "--column",
@@ -58,12 +59,18 @@ def test_a_whole_run_in_a_process_of_its_own(tmp_path):
     assert (result.returncode, result.stderr) == (0, "")
     found = Run(0, "", "", out)
     assert found.report["clusters"]["particles"][0]["position"] == 1e9 + 1
-    labels = [int(label) for _, label in found.rows("classes.csv")[1:]]
+    labels = [int(label) for *_, label in found.rows("classes.csv")[1:]]
     assert labels == [0, 0, 0, 0, 1, 1, 1, 1] and found.report["mass_drift"] < 1e-13
 
 
-@pytest.mark.parametrize("arguments", [[], ["classify"], ["classfy"], ["--version"]])
+@pytest.mark.parametrize("arguments", [[], ["classify"], ["classfy"], ["--versions"]])
 def test_errors_of_usage(arguments):
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2 and result.stdout == ""
     assert result.stderr.startswith("kinetic-nde: ") and result.stderr.count("\n") == 1
+    assert "?." not in result.stderr and result.stderr.endswith(" --help\n")
+
+
+def test_the_version():
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.stdout) == (0, f"kinetic-nde {version('kinetic-nde')}\n")
