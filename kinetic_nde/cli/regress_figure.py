@@ -26,7 +26,7 @@ def draw(found: Regressed, x: str, y: str) -> Figure:
         _draw_line(above, found, label_of(x).replace("\n", " "), label_of(y).replace("\n", " "))
         origin = found.drawn.origin
         labels: dict[str, Any] = {"xlabel": "slope", "label": "density"}
-        labels["ylabel"] = "intercept" if origin == 0 else f"height at {origin:.6g}"
+        labels["ylabel"] = "intercept" if origin == 0 else f"height at {origin:.12g}"
         times = np.asarray(found.solution.ts)[:_PANELS]
         plot_snapshots(found.solution, below, times=times, log=True, **labels)
         for ax in below:

@@ -67,7 +67,7 @@ def _predict(
     jax.config.update("jax_enable_x64", True)
     matplotlib.use("agg")
     options = Options(weight, bias, activation, delta, scale, lower, upper, share)
-    source = None if table is None else Source(display_name(data), table.name, table.dropped)
+    source = None if data is None or table is None else Source(display_name(data), table.name, table.dropped)
     try:
         with drafts(out, NAMES) as folder:
             found = predict(options, None if table is None else table.values)
