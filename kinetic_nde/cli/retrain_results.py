@@ -150,6 +150,7 @@ def _training(found: Retrained, options: Options) -> dict[str, Any]:
             "share": options.held_out,
             "seed": options.seed,
             "w1_by_sampling_alone": found.noise,
+            "verdict": found.verdict,
             **parts["held_out"],
         },
         "history": history(found),

@@ -73,7 +73,7 @@ def _retrain(
     import matplotlib
 
     from ..folder import FolderError, drafts
-    from ..retrain import Options, check, is_different, retrain
+    from ..retrain import Options, check, check_training, is_different, retrain
     from ..retrain_results import ALWAYS, RETRAINED, Sources, write
     from ..retrain_summary import summary
     from ..standardise import InputError
@@ -84,9 +84,11 @@ def _retrain(
     options = Options(level, threshold, updates, learning_rate, held_out, seed)
     try:
         options.checked(target is not None)
-        check(columns[0].values, columns[1].values, sources.files[:2], held_out)
+        check(columns[0].values, columns[1].values, sources.files[:2])
         compared = is_different(columns[0].values, columns[1].values, options)
         names = RETRAINED if compared.different or force else ALWAYS
+        if names is RETRAINED:
+            check_training(columns[1].values, sources.files[1], held_out)
         with drafts(out, names) as folder:
             found = None
             if names is RETRAINED:
