@@ -1,6 +1,6 @@
 """`python -m kinetic_nde` is the command kinetic-nde."""
 
-from .cli import app
+from .cli.program import main
 
 if __name__ == "__main__":
-    app(prog_name="kinetic-nde")
+    main()

@@ -69,7 +69,7 @@ def imports(path: Path, tree: ast.Module) -> Iterator[tuple[int, str]]:
 def test_a_room_imports_only_from_below():
     faults = []
     for path in SOURCES:
-        if path == Path("kinetic_nde/__init__.py"):
+        if path in (Path("kinetic_nde/__init__.py"), Path("kinetic_nde/_public.py")):
             continue
         room = path.with_suffix("").parts[1]
         if room not in FLOOR:

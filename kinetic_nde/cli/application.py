@@ -12,6 +12,8 @@ from typer.core import TyperGroup
 
 from .interrupt import EARLY
 
+INTERRUPTED = 130  # as shells have it
+
 
 class _OneLine(TyperGroup):
     """Reports errors of usage like all others, where typer would draw a box around each, and Ctrl-C, which it passes
@@ -23,7 +25,7 @@ class _OneLine(TyperGroup):
         except KeyboardInterrupt as interrupt:
             early = f" {EARLY}" if ctx.invoked_subcommand == "retrain" else ""
             when = f" {interrupt.args[0]}" if interrupt.args else early
-            fail(f"interrupted{when}; nothing written", code=130)
+            fail(f"interrupted{when}; nothing written", code=INTERRUPTED)
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         if not standalone_mode:
@@ -42,6 +44,8 @@ class _OneLine(TyperGroup):
             said = message().strip().rstrip(".")
             end = "" if said.endswith("?") else "."
             fail(f"{said}{end} See {path} --help", code=getattr(error, "exit_code", 2))
+        if code == INTERRUPTED:  # before the command itself was called
+            fail("interrupted; nothing written", code=INTERRUPTED)
         sys.exit(code if isinstance(code, int) else 0)
 
 
