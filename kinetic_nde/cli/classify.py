@@ -6,14 +6,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike
 
 from ..distributions.density import Density
 from ..distributions.ensemble import Ensemble
 from ..distributions.grid import Grid
-from ..distributions.kernel_density import silverman
 from ..equations.mean_field import MeanField
 from ..methods.particles import Particles
 from ..network.activations import Tanh
@@ -23,6 +21,7 @@ from ..solve import solve
 from . import clusters
 from .clusters import Cluster
 from .standardise import SPAN, InputError, Standardised, standardise
+from .threshold import silverman_within
 
 LEAST_T1 = 12.0
 CELLS = 400
@@ -98,7 +97,8 @@ def classify(
       for w = 1 the nearest of a thousand takes about 8, and one next to rounding, d = 1e-15, takes 37.
     - `progress`: shows a progress bar if the solve takes more than a moment.
 
-    Solved by particles, all measurements, and by density: the kernel density with Silverman's bandwidth on 400 cells
+    Solved by particles, all measurements, and by density: the kernel density with Silverman's bandwidth for the spread
+    within the classes, a cell at least, on 400 cells
     from wall to wall, its kernels mirrored there. The masses of the clusters differ by what the kernels carry across
     the threshold.
 
@@ -120,7 +120,8 @@ def classify(
     equation = MeanField(SimResNet(weight, 0.0, Tanh()), walls=data.walls)
 
     final, paths, particle_steps = stopwatch("particles", lambda: _move_particles(equation, data.z, t1))
-    bandwidth = float(silverman(jnp.asarray(data.z)))
+    # For the spread within the classes: that of all grows with their distance, and would draw two groups as one.
+    bandwidth = max(silverman_within(data.z[data.z < 0], data.z[data.z >= 0]), SPAN / CELLS)
     grid = Grid(*data.walls, CELLS)
     initial = stopwatch("kernel_density", lambda: Density.from_samples(data.z, grid, bandwidth))
     frames = _frames(data, weight, arrivals, t1)

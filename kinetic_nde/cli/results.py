@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..plotting import figure, plot_evolution, plot_histogram, plot_trajectories, style
@@ -140,7 +141,8 @@ def draw(found: Classification, column: str) -> Figure:
     """The measurements and their density, their paths, and the density at several times; the threshold in each."""
     name = label_of(column)
     drawing, (histogram, paths, evolution) = figure(columns=2, panels=3, height=2.5)
-    plot_histogram(found.values, found.initial, histogram, bins=_bins(found.values), xlabel=name)
+    labels = ("measurements", "their kernel density")
+    plot_histogram(found.values, found.initial, histogram, bins=_bins(found), xlabel=name, labels=labels)
     plot_trajectories(found.paths, paths, xlabel="time t (standardised)", ylabel=name)
     plot_evolution(found.evolution, evolution, xlabel=name)
     look: dict[str, Any] = {"color": "black", "linestyle": "--", "linewidth": 0.8}
@@ -150,14 +152,26 @@ def draw(found: Classification, column: str) -> Figure:
     histogram.margins(y=0.05)
     with style():
         # Above the axes, where neither the threshold nor the power of ten of an axis is in the way.
-        for ax, columns in ((histogram, 2), (evolution, 3)):
-            ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.05), ncols=columns)
+        histogram.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2, ncols=1)
+        _name_masses(evolution, found)
+        evolution.legend(loc="lower left", bbox_to_anchor=(0.0, 1.09), borderaxespad=0.2, ncols=3)
     return drawing
 
 
-def _bins(values: np.ndarray) -> int:
-    """More than is usual, to show the gap beside the smooth density; no more than distinct values, which may be few."""
-    return max(5, min(math.ceil(math.sqrt(values.size)), np.unique(values).size, 40))
+def _name_masses(ax: Axes, found: Classification) -> None:
+    """The mass on either side in the end, as the text has it, above the axes: beside an arrow it may be across the threshold,
+    and where a peak is not cut off there is none."""
+    for text in [text for text in ax.texts if text.get_text().startswith("mass")]:
+        text.remove()
+    for place, side, cluster in zip((0.0, 1.0), ("left", "right"), found.density, strict=True):
+        ax.text(place, 1.02, f"mass {cluster.mass:.4f}", ha=side, va="bottom", fontsize=7, transform=ax.transAxes)
+
+
+def _bins(found: Classification) -> int:
+    """As fine as the kernels, or more than is usual: to show the gap, and each class, beside the smooth density."""
+    values = found.values
+    root = min(math.ceil(math.sqrt(values.size)), np.unique(values).size, 40)
+    return int(np.clip(np.ptp(values) / (2.0 * found.bandwidth), max(root, 5), 60))
 
 
 def _extents(found: Classification) -> list[tuple[float, float, float]]:

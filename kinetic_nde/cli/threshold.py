@@ -116,7 +116,7 @@ def _find_valley(data: np.ndarray) -> float | None:
     # Rounded measurements sit on a lattice, and a bandwidth below its step takes the lattice for valleys. At half a
     # step the ripple of the density is 4 exp(-pi^2 / 2) = 3 %, less than the faintest valley.
     step = float(np.min(steps))
-    bandwidth = max(_silverman(data), 0.5 * step)
+    bandwidth = max(silverman_within(data), 0.5 * step)
     for valley in find_valleys(kernel_density(data, bandwidth), LEAST_SHARE, FAINT_DEPTH):
         parts = data[data < valley.position], data[data >= valley.position]
         enough = min(part.size for part in parts) >= LEAST_SHARE * data.size
@@ -164,7 +164,7 @@ def _is_clear(valley: Valley, parts: tuple[np.ndarray, np.ndarray], bandwidth: f
     gap: 20 is not chance. The step of a lattice is no gap.
     """
     size = parts[0].size + parts[1].size
-    narrow = min(max(_silverman(*parts), 0.5 * step), bandwidth)
+    narrow = min(max(silverman_within(*parts), 0.5 * step), bandwidth)
     curve = kernel_density(np.concatenate(parts), narrow)
     # The narrower bandwidth moves the peaks. One is to be found within the wider: that far from every value all kernels
     # are convex, so each peak has a value nearer than that.
@@ -177,7 +177,7 @@ def _is_clear(valley: Valley, parts: tuple[np.ndarray, np.ndarray], bandwidth: f
     return (valley.depth >= LEAST_DEPTH and contrast >= LEAST_CONTRAST) or absent >= LEAST_ABSENT
 
 
-def _silverman(*parts: np.ndarray) -> float:
+def silverman_within(*parts: np.ndarray) -> float:
     """Silverman's bandwidth for the spread within the parts, pooled; from the std where the IQR is zero."""
     size = sum(part.size for part in parts)
     squares = sum(float(np.sum((part - part.mean()) ** 2)) for part in parts)

@@ -120,6 +120,10 @@ def test_the_picture_shows_all_three(depths):
     assert legend is not None and "threshold" in [text.get_text() for text in legend.get_texts()]
     assert axes[1].get_ylim()[0] < 40 and axes[1].get_ylim()[1] > 680
     assert len(found.evolution.ts) == 5
+    # Both masses, as the text has them, and clear of the threshold.
+    masses = [text for text in axes[2].texts if text.get_text()]
+    assert [text.get_text() for text in masses] == [f"mass {cluster.mass:.4f}" for cluster in found.density]
+    assert all(text.get_position()[1] > 1 for text in masses)
     # The scheme itself carries next to nothing across the threshold.
     faces = np.linspace(40, 680, 401)
     below = np.interp(

@@ -12,6 +12,7 @@ from scipy import stats
 
 import kinetic_nde as kn
 from kinetic_nde.cli import regress as command
+from kinetic_nde.cli.regress_figure import draw
 from kinetic_nde.cli.regress_results import NAMES, Source, apart, report, summary
 from tests.cli.commands import invoke, refused
 
@@ -132,6 +133,9 @@ def test_measurements_that_are_all_equal(robust):
     assert told["slope"]["value"] == 0 == told["least_squares"]["slope"] == told["theil_sen"]["slope"]
     assert told["intercept"]["value"] == 7.5 == told["least_squares"]["intercept"]
     assert told["least_squares"]["slope_standard_error"] == 0 and told["collapse"]["off_in_spreads"] < 1e-6
+    # No panels of a density that is a point.
+    drawing = draw(found, "x", "y")
+    assert [ax.get_title("right") for ax in drawing.axes] == ["all lines through pairs are one"]
 
 
 def test_outliers_on_one_side_do_not_move_the_intercept():

@@ -130,6 +130,17 @@ def test_long_names_stay_inside_the_pictures(found, name):
     assert outside(figures.draw_densities(found, name)) == []
 
 
+def test_equal_files_and_small_gaps_are_said(found):
+    def legend(new, compared):
+        drawing = figures.draw_comparison(OLD, new, None, compared, "x", (None, None))
+        plt.close(drawing)
+        return [text.get_text() for text in drawing.axes[1].get_legend().get_texts()]
+
+    compared = is_different(OLD, NEW, Options())._replace(statistic=0.00412, p_value=0.0613)
+    assert legend(NEW, compared) == ["old", "new", "gap 0.00412 (p = 0.061)"]
+    assert legend(OLD[::-1], compared) == ["old and new, which are equal"]
+
+
 # Interrupts
 
 
