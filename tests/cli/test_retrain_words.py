@@ -134,7 +134,7 @@ def test_equal_files_and_small_gaps_are_said(found):
     def legend(new, compared):
         drawing = figures.draw_comparison(OLD, new, None, compared, "x", (None, None))
         plt.close(drawing)
-        return [text.get_text() for text in drawing.axes[1].get_legend().get_texts()]
+        return drawing.axes[1].get_legend_handles_labels()[1]
 
     compared = is_different(OLD, NEW, Options())._replace(statistic=0.00412, p_value=0.0613)
     assert legend(NEW, compared) == ["old", "new", "gap 0.00412 (p = 0.061)"]
