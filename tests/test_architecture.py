@@ -32,6 +32,7 @@ ROOMS = """
     plotting
     sweep
     cli
+    __main__
 """
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS.split("\n")) for room in rooms.split()}
 PACKAGE = Path(kinetic_nde.__file__).parent
@@ -68,7 +69,7 @@ def imports(path: Path, tree: ast.Module) -> Iterator[tuple[int, str]]:
 def test_a_room_imports_only_from_below():
     faults = []
     for path in SOURCES:
-        if path == Path("kinetic_nde/__init__.py"):
+        if path in (Path("kinetic_nde/__init__.py"), Path("kinetic_nde/_public.py")):
             continue
         room = path.with_suffix("").parts[1]
         if room not in FLOOR:

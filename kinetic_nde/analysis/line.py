@@ -142,7 +142,10 @@ def _shares(zeros: np.ndarray, initial: Density | Ensemble) -> tuple[np.ndarray,
         places = np.resize(zeros, 64 * (1 + zeros.size // 64)) if zeros.size else np.zeros(0)
         # Sums of averages end at 1 to rounding only, and no mass is negative.
         below = np.minimum(np.asarray(initial.cdf(places), dtype=float)[: zeros.size], 1.0)
-        return np.diff(below, prepend=0.0, append=1.0), np.zeros(zeros.size)
+        between = np.diff(below, prepend=0.0, append=1.0)
+        # What rounding leaves between two sums of averages is no mass.
+        rounding = 16 * float(np.finfo(default_float()).eps) * np.append(below, 1.0)
+        return np.where(between > rounding, between, 0.0), np.zeros(zeros.size)
     samples = np.asarray(initial.samples, dtype=float).reshape(-1)
     after, at = np.searchsorted(zeros, samples), np.full(samples.size, -1)
     near = 16 * float(np.finfo(default_float()).eps) * np.max(np.abs(np.concatenate([zeros, samples])))

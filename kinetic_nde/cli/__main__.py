@@ -1,6 +1,6 @@
 """`python -m kinetic_nde.cli` is the command kinetic-nde."""
 
-from . import app
+from .program import main
 
 if __name__ == "__main__":
-    app(prog_name="kinetic-nde")
+    main()

@@ -4,12 +4,15 @@ Bad input ends with exit code 2 and one line on standard error, Ctrl-C with 130 
 """
 
 import sys
-from typing import Any, NoReturn
+from importlib.metadata import version
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from .interrupt import EARLY
+
+INTERRUPTED = 130  # as shells have it
 
 
 class _OneLine(TyperGroup):
@@ -22,7 +25,7 @@ class _OneLine(TyperGroup):
         except KeyboardInterrupt as interrupt:
             early = f" {EARLY}" if ctx.invoked_subcommand == "retrain" else ""
             when = f" {interrupt.args[0]}" if interrupt.args else early
-            fail(f"interrupted{when}; nothing written", code=130)
+            fail(f"interrupted{when}; nothing written", code=INTERRUPTED)
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         if not standalone_mode:
@@ -38,7 +41,11 @@ class _OneLine(TyperGroup):
                 raise
             # The context is that of the command, if it came so far.
             path = getattr(getattr(error, "ctx", None), "command_path", "kinetic-nde")
-            fail(f"{message().strip().rstrip('.')}. See {path} --help", code=getattr(error, "exit_code", 2))
+            said = message().strip().rstrip(".")
+            end = "" if said.endswith("?") else "."
+            fail(f"{said}{end} See {path} --help", code=getattr(error, "exit_code", 2))
+        if code == INTERRUPTED:  # before the command itself was called
+            fail("interrupted; nothing written", code=INTERRUPTED)
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -46,8 +53,18 @@ class _OneLine(TyperGroup):
 app = typer.Typer(cls=_OneLine, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
+def _tell_version(asked: bool | None) -> None:
+    if asked:
+        typer.echo(f"kinetic-nde {version('kinetic-nde')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _main() -> None:
+def _main(
+    tell_version: Annotated[
+        bool | None, typer.Option("--version", callback=_tell_version, is_eager=True, help="Say the version and exit.")
+    ] = None,
+) -> None:
     """Moves distributions of measurements by residual networks."""
 
 

@@ -6,14 +6,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike
 
 from ..distributions.density import Density
 from ..distributions.ensemble import Ensemble
 from ..distributions.grid import Grid
-from ..distributions.kernel_density import silverman
 from ..equations.mean_field import MeanField
 from ..methods.particles import Particles
 from ..network.activations import Tanh
@@ -23,6 +21,7 @@ from ..solve import solve
 from . import clusters
 from .clusters import Cluster
 from .standardise import SPAN, InputError, Standardised, standardise
+from .threshold import silverman_within
 
 LEAST_T1 = 12.0
 CELLS = 400
@@ -39,7 +38,7 @@ class Classification(NamedTuple):
     """What `classify` finds, in the units of the measurements but for `weight`, `t1` and the times of the solutions.
 
     - `values`, `classes`: the measurements (M,) and the class of each, 0 or 1.
-    - `threshold`, `how`: where they are divided, and how that was found.
+    - `threshold`, `how`, `kind`: where they are divided, and how that was found, as in `Standardised`.
     - `scale`: of the standardised measurements z = (x - threshold) / scale.
     - `particles`, `density`: the clusters from left to right in both descriptions; `w1` is the distance W1 of the two
       distributions at t1.
@@ -54,6 +53,7 @@ class Classification(NamedTuple):
     classes: np.ndarray
     threshold: float
     how: str
+    kind: str
     scale: float
     weight: float
     t1: float
@@ -97,7 +97,8 @@ def classify(
       for w = 1 the nearest of a thousand takes about 8, and one next to rounding, d = 1e-15, takes 37.
     - `progress`: shows a progress bar if the solve takes more than a moment.
 
-    Solved by particles, all measurements, and by density: the kernel density with Silverman's bandwidth on 400 cells
+    Solved by particles, all measurements, and by density: the kernel density with Silverman's bandwidth for the spread
+    within the classes, a cell at least, on 400 cells
     from wall to wall, its kernels mirrored there. The masses of the clusters differ by what the kernels carry across
     the threshold.
 
@@ -119,7 +120,8 @@ def classify(
     equation = MeanField(SimResNet(weight, 0.0, Tanh()), walls=data.walls)
 
     final, paths, particle_steps = stopwatch("particles", lambda: _move_particles(equation, data.z, t1))
-    bandwidth = float(silverman(jnp.asarray(data.z)))
+    # For the spread within the classes: that of all grows with their distance, and would draw two groups as one.
+    bandwidth = max(silverman_within(data.z[data.z < 0], data.z[data.z >= 0]), SPAN / CELLS)
     grid = Grid(*data.walls, CELLS)
     initial = stopwatch("kernel_density", lambda: Density.from_samples(data.z, grid, bandwidth))
     frames = _frames(data, weight, arrivals, t1)
@@ -132,6 +134,7 @@ def classify(
         classes=(final >= 0).astype(int),
         threshold=data.threshold,
         how=data.how,
+        kind=data.kind,
         scale=data.scale,
         weight=weight,
         t1=t1,

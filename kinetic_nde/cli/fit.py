@@ -30,6 +30,8 @@ CELLS = 400
 # Of the picture: the share of the fitted distribution that it shows at least, but a tail no further than so many medians
 # or the last tenth.
 _SHOWN, _MEDIANS = 0.95, 20.0
+_FAR = 0.5  # of the far end, and more: how far from 0 the near end is of a narrow distribution
+_BEYOND = 1.5  # times the largest measurement
 _TIMES = 5  # that are drawn, after the start
 # Of measurements, whose squares and inverse squares the numbers of the equation are.
 _SMALLEST, _LARGEST = 1e-100, 1e100
@@ -99,16 +101,18 @@ def _towards_the_steady_state(values: np.ndarray, found: Fit) -> Fitted:
 
 
 def _interval(values: np.ndarray, found: Fit) -> tuple[float, float]:
-    """Where most of both is; a tail is followed for some medians only."""
+    """Where most of both is; a tail is followed for some medians only, and no further than half beyond the measurements."""
     low, high = found.family.support(found.parameters)
     rest = 0.5 * (1 - _SHOWN)
     inner = found.family.quantile(found.parameters, np.array([rest, 0.5, 1 - rest, 0.1, 0.9]))
-    if math.isinf(low) and math.isinf(high):
-        ends = inner[1] + 2.0 * (inner[[0, 2]] - inner[1])
-        ends = min(float(np.min(values)), ends[0]), max(float(np.max(values)), ends[1])
-        return float(ends[0]), float(ends[1])
+    ends = inner[1] + 2.0 * (inner[[0, 2]] - inner[1])
+    ends = min(float(np.min(values)), float(ends[0])), max(float(np.max(values)), float(ends[1]))
+    # A narrow distribution on a half line is drawn like one on the line: from its end the data would be a sliver.
+    if (math.isinf(low) and math.isinf(high)) or min(map(abs, ends)) > _FAR * max(map(abs, ends)):
+        return ends
     # On a half line, which begins at 0.
-    far = max(float(np.max(np.abs(values))), float(np.max(np.abs(inner))))
+    largest = float(np.max(np.abs(values)))
+    far = max(largest, min(float(np.max(np.abs(inner))), _BEYOND * largest))
     reach = 1.02 * min(far, max(_MEDIANS * abs(float(inner[1])), float(np.max(np.abs(inner[3:])))))
     return (0.0, reach) if low == 0 else (-reach, 0.0)
 

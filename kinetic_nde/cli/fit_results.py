@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 
 from .fit import FAMILIES, Fitted
 from .fit_figure import draw
+from .names import FIT
 from .words import counted, save
 
-NAMES = ("fit.png", "parameters.csv", "report.json")
+NAMES = FIT
+_POOR = 1e-3  # p-value of the test, which is too large rather than too small
 
 
 class Source(NamedTuple):
@@ -96,8 +98,11 @@ def summary(found: Fitted, source: Source) -> str:
     constant = type(fit.equation.diffusion).__name__ == "ConstantDiffusion"
     noise = "nu dW" if constant else "nu X dW"
     low, high = found.uniform
+    poor = fit.ks_pvalue < _POOR
+    warning = [f"poor fit   none is like the measurements: KS {fit.ks:.2g}, where p is below {_POOR:g}"] if poor else []
     return "\n".join(
         [
+            *warning,
             f"data       {counted(fit.count)} of {source.column} in {source.file}{left_out}",
             str(fit),
             f"network    dX = {type(fit.equation.net.activation).__name__}(weight X + bias) dt + {noise}",

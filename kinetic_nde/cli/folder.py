@@ -7,6 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from .names import EVERY
+
+REPORT = "report.json"
+
 
 class FolderError(ValueError):
     """A folder that cannot be written. The message is one line and names it."""
@@ -15,6 +19,9 @@ class FolderError(ValueError):
 @contextmanager
 def drafts(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     """A hidden folder inside `folder`, made if missing, for the files `names`; they move to `folder` as the block ends.
+
+    What an earlier run of any command left there is removed then, so that all files are of one run: where there is a report,
+    the files that commands write by their names. All others stay.
 
     If it ends with an exception nothing is left behind, neither files nor folders that were made for them, and the
     files of earlier runs stay as they were.
@@ -40,8 +47,12 @@ def drafts(folder: Path, names: Sequence[str]) -> Iterator[Path]:
                     raise FolderError(f"{folder / name}: is a folder, and a file is to be written there")
             with _explained(folder):
                 yield draft
+                stale = EVERY.difference(names) if (folder / REPORT).is_file() else ()
                 for name in names:
                     os.replace(draft / name, folder / name)
+                for name in stale:
+                    if (folder / name).is_file():
+                        (folder / name).unlink()
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     except BaseException:

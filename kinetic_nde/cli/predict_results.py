@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .names import PREDICT
 from .predict import Options, Prediction
 from .predict_figure import draw
-from .words import counted, save
+from .words import affine, counted, save
 
-NAMES = ("prediction.png", "steady_states.csv", "report.json")
+NAMES = PREDICT
 
 
 class Source(NamedTuple):
@@ -84,7 +85,7 @@ def report(found: Prediction, options: Options, source: Source | None = None) ->
 
 def summary(found: Prediction, options: Options, source: Source | None = None) -> str:
     """The prediction in a few lines for people."""
-    lines = [f"network    dx/dt = {options.activation}({options.weight:g} x {options.bias:+g})"]
+    lines = [f"network    dx/dt = {options.activation}({affine(options.weight, options.bias)})"]
     if source is not None and found.values is not None:
         left_out = f", {source.dropped} without a value left out" if source.dropped else ""
         lines.append(f"data       {counted(found.values.size)} of {source.column} in {source.file}{left_out}")

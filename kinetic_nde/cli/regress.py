@@ -4,7 +4,7 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import linregress, t as student, theilslopes
+from scipy.stats import t as student, theilslopes
 
 from ..analysis.regression.regress import regress
 from ..analysis.regression.regression import Regression
@@ -84,19 +84,23 @@ def _origin(x: np.ndarray) -> float:
 
 def _least_squares(x: np.ndarray, y: np.ndarray) -> Peer:
     # Around the middle, in units of the data: squares of small and of large numbers alike are numbers.
-    middle, above = np.mean(x), np.mean(y)
+    middle, above = float(np.mean(x)), float(np.mean(y))
     reach, unit = float(np.max(np.abs(x - middle))), float(np.max(np.abs(y - above))) or 1.0
-    line: Any = linregress((x - middle) / reach, (y - above) / unit)
-    arm, slope, error = middle / reach, float(line.slope), float(line.stderr)
-    errors = error * unit / reach, unit * math.hypot(float(line.intercept_stderr), arm * error)
-    intercept = above + unit * (float(line.intercept) - slope * arm)
+    u, v = (x - middle) / reach, (y - above) / unit
+    squares = float(np.sum(u**2))
+    slope = float(u @ v) / squares
+    # Not by the correlation, which measurements that are all equal do not have.
+    sigma = math.sqrt(float(np.sum((v - slope * u) ** 2)) / (x.size - 2))
+    arm, error = middle / reach, sigma / math.sqrt(squares)
+    errors = error * unit / reach, unit * math.hypot(sigma / math.sqrt(x.size), arm * error)
+    intercept = above - unit * slope * arm
     slope = slope * unit / reach
-    reach = float(student.ppf(0.975, x.size - 2)) * errors[0]
-    return Peer(slope, float(intercept), errors, (slope - reach, slope + reach))
+    half = float(student.ppf(0.975, x.size - 2)) * errors[0]
+    return Peer(slope, intercept, errors, (slope - half, slope + half))
 
 
 def _theil_sen(x: np.ndarray, y: np.ndarray) -> Peer:
-    line: Any = theilslopes(y, x)
+    line: Any = theilslopes(y, x, method="joint")  # the median of y - m x, as `regress` has it
     return Peer(float(line.slope), float(line.intercept), None, (float(line.low_slope), float(line.high_slope)))
 
 

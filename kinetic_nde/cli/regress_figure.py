@@ -14,21 +14,34 @@ from .words import label_of
 
 _POINTS = 5000  # that are drawn
 _PANELS = 3
+_ONE = 1e-6  # of the measurements, beside which the spread of the lines is nothing to be drawn
+_WHOLE = 0.995  # of the lines
 
 
 def draw(found: Regressed, x: str, y: str) -> Figure:
     """The measurements with the fitted line, its band and that of new ones; below, the density of slopes and intercepts over
     time, in colours of its logarithm: few lines are far from all others, and are seen."""
-    drawing = figure(columns=2, height=5.0)[0]
+    one = _is_one(found)
+    drawing = figure(columns=2, height=2.6 if one else 5.0)[0]
     drawing.clear()
+    if one:
+        with style():
+            ax = drawing.add_subplot()
+            _draw_line(ax, found, label_of(x).replace("\n", " "), label_of(y).replace("\n", " "))
+            ax.set_title("all lines through pairs are one", loc="right", fontsize=7)
+        plt.close(drawing)
+        return drawing
     with style():
         above, *below = drawing.subplot_mosaic([["line"] * _PANELS, [f"t{k}" for k in range(_PANELS)]]).values()
         _draw_line(above, found, label_of(x).replace("\n", " "), label_of(y).replace("\n", " "))
         origin = found.drawn.origin
         labels: dict[str, Any] = {"xlabel": "slope", "label": "density"}
-        labels["ylabel"] = "intercept" if origin == 0 else f"height at {origin:.6g}"
+        labels["ylabel"] = "intercept" if origin == 0 else f"height at {origin:.12g}"
         times = np.asarray(found.solution.ts)[:_PANELS]
         plot_snapshots(found.solution, below, times=times, log=True, **labels)
+        inside = float(found.solution[0].mass)
+        if inside < _WHOLE:
+            below[0].set_title(f"t = 0, {inside:.0%} of the lines")
         for ax in below:
             ax.plot(*found.drawn.line, "x", color=COLOURS[1], markersize=5)
             finish(ax, ax.get_xlabel(), ax.get_ylabel())
@@ -36,6 +49,12 @@ def draw(found: Regressed, x: str, y: str) -> Figure:
             ax.locator_params(axis="x", nbins=4)
     plt.close(drawing)
     return drawing
+
+
+def _is_one(found: Regressed) -> bool:
+    """Whether all lines are the same, up to rounding: then there is no density to be seen."""
+    spread = np.abs(np.diag(found.drawn.axes)) * (found.drawn.reach, 1.0)
+    return bool(np.max(spread) < _ONE * (float(np.max(np.abs(found.y))) or 1.0))
 
 
 def _draw_line(ax: Axes, found: Regressed, x: str, y: str) -> None:

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..analysis.regression.regression import Regression
+from .names import REGRESS
 from .regress import Peer, Regressed
 from .regress_figure import draw
 from .words import save
 
-NAMES = ("regression.png", "report.json")
+NAMES = REGRESS
 
 
 class Source(NamedTuple):
@@ -80,16 +81,17 @@ def summary(found: Regressed, source: Source) -> str:
     left_out = f", {source.dropped} without a value left out" if source.dropped else ""
     squares, theil = found.least_squares, found.theil_sen
     assert squares.errors is not None
+    first, second = one.digits
     some = f" (of {found.compared} rows, evenly spread)" if found.compared < found.x.size else ""
     return "\n".join(
         [
             f"data           {one.count} measurements of {source.x} and {source.y} in {source.file}{left_out}",
             f"line           {_y(found, source)} = slope {source.x} + intercept",
             str(one),
-            f"least squares  slope {squares.slope:.6g} +- {squares.errors[0]:.2g}, intercept {squares.intercept:.6g} +-"
-            f" {squares.errors[1]:.2g}",
-            f"Theil and Sen  slope {theil.slope:.6g} ({theil.interval[0]:.6g} to {theil.interval[1]:.6g}), intercept"
-            f" {theil.intercept:.6g}{some}",
+            f"least squares  slope {squares.slope:.{first}g} +- {squares.errors[0]:.2g}, intercept"
+            f" {squares.intercept:.{second}g} +- {squares.errors[1]:.2g}",
+            f"Theil and Sen  slope {theil.slope:.{first}g} ({theil.interval[0]:.6g} to {theil.interval[1]:.6g}), intercept"
+            f" {theil.intercept:.{second}g}{some}",
             f"collapse       the density of slopes and {_heights(found.drawn)} is at the line to {apart(found):.1g} of its spread"
             f" at t = {float(found.solution.ts[-1]):g}",
         ]
@@ -98,12 +100,14 @@ def summary(found: Regressed, source: Source) -> str:
 
 def apart(found: Regressed) -> float:
     """How far the mean of the density is from the line in the end, in its spread at the start."""
+    # Of lines that are all one the variance is rounding: then in units of the frame, which are not.
     spread = np.sqrt(np.diag(np.asarray(found.solution[0].variance)))
+    spread = np.maximum(spread, np.sum(np.abs(found.drawn.axes), axis=1))
     return float(np.max(np.abs(np.asarray(found.solution.final.mean) - found.drawn.line) / spread))
 
 
 def _heights(drawn: Regression) -> str:
-    return "intercepts" if drawn.origin == 0 else f"heights at {drawn.origin:.6g}"
+    return "intercepts" if drawn.origin == 0 else f"heights at {drawn.origin:.12g}"
 
 
 def _y(found: Regressed, source: Source) -> str:

@@ -20,8 +20,9 @@ from .standardise import InputError
 from .task import Task, parameters
 from .threshold import find_threshold
 
-LEAST = 5  # measurements in each file
-_LEAST_TRAINING = 4
+LEAST = 5  # measurements in each file, to compare them
+# To train with: the shares of two classes of 16 are uncertain by 12 % of the whole, of fewer the threshold is anywhere.
+LEAST_TRAINING = 16
 _SHARES = (1 / 3, 2 / 3)  # of the way from the start to what is kept, at which the density is drawn
 
 
@@ -51,8 +52,8 @@ class Options(NamedTuple):
         return self
 
 
-def check(old: np.ndarray, new: np.ndarray, names: Sequence[str], held_out: float) -> None:
-    """Raises `InputError`, naming the file, for measurements that nothing can be learned from."""
+def check(old: np.ndarray, new: np.ndarray, names: Sequence[str]) -> None:
+    """Raises `InputError`, naming the file, for measurements that cannot be compared."""
     for x, name in zip((old, new), names, strict=True):
         if x.size < LEAST:
             raise InputError(f"{name}: retraining needs at least {LEAST} measurements, got {x.size}")
@@ -60,10 +61,15 @@ def check(old: np.ndarray, new: np.ndarray, names: Sequence[str], held_out: floa
             raise InputError(f"{name}: all {x.size} measurements are {x[0]:g}: there is no distribution to compare")
     if not 1e-290 < goals.whole(old, new).unit < 1e290:
         raise InputError("the measurements are out of the range of numbers: choose another unit")
-    if new.size - _held_out(new, held_out) < _LEAST_TRAINING:
+
+
+def check_training(new: np.ndarray, name: str, held_out: float) -> None:
+    """Raises `InputError`, naming the file, where what is not held out is too little to train a network with."""
+    left = new.size - _held_out(new, held_out)
+    if left < LEAST_TRAINING:
         raise InputError(
-            f"a share of {held_out:g} held out leaves {new.size - _held_out(new, held_out)} of the {new.size} measurements "
-            f"in {names[1]} to train with, {_LEAST_TRAINING} are needed"
+            f"a share of {held_out:g} held out leaves {left} of the {new.size} measurements in {name} to train with, "
+            f"{LEAST_TRAINING} are needed"
         )
 
 

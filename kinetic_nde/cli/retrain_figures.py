@@ -31,6 +31,9 @@ def draw_comparison(
     functions."""
     name = label_of(column)
     curves: list[tuple[np.ndarray, str, str, str]] = [(old, _OLD, "-", "old"), (new, _NEW, "--", "new")]
+    same = np.array_equal(np.sort(old), np.sort(new))
+    if same:  # one on the other they would look like one of them
+        curves = [(old, _OLD, "-", "old and new, which are equal")]
     curves += [] if target is None else [(target, _TARGET, ":", "target")]
     frame = whole(*(x for x, *_ in curves))
     drawing, (densities, functions) = figure(columns=2, panels=2, height=2.7)
@@ -45,9 +48,10 @@ def draw_comparison(
     for threshold, (label, colour, line) in zip(thresholds, marks, strict=True):
         if threshold is not None:
             densities.axvline(threshold, color=colour, linestyle=line, linewidth=1.0, label=label)
-    place, low, high = _widest_gap(old, new)
-    gap = f"gap {compared.statistic:.2f} (p = {compared.p_value:.1g})"
-    functions.plot([place, place], [low, high], color="black", linewidth=1.0, label=gap)
+    if not same:
+        place, low, high = _widest_gap(old, new)
+        gap = f"gap {compared.statistic:.3g} (p = {compared.p_value:.2g})"
+        functions.plot([place, place], [low, high], color="black", linewidth=1.0, label=gap)
     with style():
         finish(densities, name, "kernel density (1/unit),\nhistogram behind")
         finish(functions, name, "share of measurements\nup to x")

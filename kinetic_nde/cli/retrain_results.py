@@ -11,14 +11,13 @@ import numpy as np
 from ..sensitivity.retraining import Outcome, Retraining
 from .compare import Comparison
 from .frame import Network
+from .names import COMPARE as ALWAYS, RETRAIN as RETRAINED
 from .retrain import Options
 from .retrain_figures import draw_before_after, draw_comparison, draw_densities, draw_training
 from .retrained import Evaluation, Retrained
 from .table import Column
 from .words import save
 
-ALWAYS = ("comparison.png", "report.json")
-RETRAINED = (*ALWAYS, "before_after.png", "training.png", "densities.png", "history.csv")
 HEADER: tuple[str, ...] = ("update", "loss", "w2_of_density", "gradient_norm", "weight", "bias", "threshold")
 STEPPED_OVER = "stepped over the minimum"
 _ENDED = (
@@ -151,6 +150,7 @@ def _training(found: Retrained, options: Options) -> dict[str, Any]:
             "share": options.held_out,
             "seed": options.seed,
             "w1_by_sampling_alone": found.noise,
+            "verdict": found.verdict,
             **parts["held_out"],
         },
         "history": history(found),

@@ -12,9 +12,9 @@ from .retrain_results import STEPPED_OVER, Sources, ended, stepped_over, w2_of_d
 from .retrained import Evaluation, Retrained
 from .words import counted, to_a_thousandth
 
+_VERDICTS = {"better": "", "not better": "; not better than before", "undecided": "; whether it is better is undecided"}
 _CLOSE = 0.02  # of a share of a class from the one that is wanted
 _DONE = 0.01  # of the loss at the start
-_BEYOND = 2.0  # times what sampling alone gives
 _ELSEWHERE = 0.1  # of a share, from which on a valley of the new measurements is worth a note
 
 
@@ -57,7 +57,7 @@ def _networks(found: Retrained, options: Options) -> list[str]:
     losses = " to ".join(f"{_w2(found, found.trained, k):.4g}" for k in (0, kept))
     lines += [
         f"before     {_network(found, *found.before)}" + (f": {found.task.how}" if found.task.how else ""),
-        f"after      {_network(found, *found.after)}",
+        f"after      {_network(found, *found.after)}" + _VERDICTS[found.verdict],
         f"training   {counted(found.training.size)}, {updates}: W2 of the density to what is wanted from {losses}"
         + _shares(found, "training"),
     ]
@@ -77,10 +77,9 @@ def _shares(found: Retrained, part: str) -> str:
 
 def _notes(found: Retrained, options: Options) -> list[str]:
     notes = _of_training(found, options)
-    before, after = found.evaluations["held_out"]
-    if max(abs(after.w1 - before.w1), min(after.w1, before.w1)) <= _BEYOND * found.noise:
+    if not found.decided:
         notes.append("too few are held out to tell the networks before and after apart")
-    elif after.w1 >= before.w1:
+    if found.verdict == "not better":
         notes.append("on the held-out measurements the network is no better than before")
     valley, share = found.valley, found.wanted_classes[0].mass
     if found.task.classes and valley.valley and abs(valley.below - share) > _ELSEWHERE:
@@ -123,7 +122,11 @@ def _w2(found: Retrained, trained: Retraining, row: int) -> float:
 
 def _network(found: Retrained, network: Network, threshold: float | None) -> str:
     divides = f", divides at {_place(found, threshold)}" if found.task.classes else ""
-    return f"w = {network.weight:.6g}, b = {network.bias:.6g}{divides}"
+    frame = found.task.frame
+    # Far from 0 the bias is large, and it is w x + b that the digits are to tell.
+    far = max(abs(frame.lowest), abs(frame.highest)) / (frame.highest - frame.lowest)
+    digits = min(6 + max(0, math.ceil(math.log10(far))), 17)
+    return f"w = {network.weight:.{digits}g}, b = {network.bias:.{digits}g}{divides}"
 
 
 def _place(found: Retrained, x: float | None) -> str:

@@ -11,6 +11,9 @@ from .frame import Network
 from .task import Task
 from .threshold import Threshold
 
+_BEYOND = 2.0  # times what sampling alone gives
+_ROUNDING = 1e-6  # of that
+
 
 class Evaluation(NamedTuple):
     """What a network makes of measurements, each of them followed on its own, in their unit.
@@ -75,6 +78,24 @@ class Retrained(NamedTuple):
         the very distribution that is wanted: int sqrt(H (1 - H) / M) dx. Of two classes, those walls apart, it is the
         standard deviation of the share times the way between the walls."""
         return self.task.frame.unit * deviation(np.asarray(self.task.wanted.samples), self.held_out.size)
+
+    @property
+    def decided(self) -> bool:
+        """Whether enough are held out to tell the networks before and after apart: their distances from what is wanted differ
+        by more than sampling alone gives, or both are more than that."""
+        before, after = (evaluation.w1 for evaluation in self.evaluations["held_out"])
+        return max(abs(after - before), min(after, before)) > _BEYOND * self.noise
+
+    @property
+    def verdict(self) -> str:
+        """Of the measurements that are held out: the network is "better" than before, "not better", or that is "undecided".
+
+        Farther from what is wanted than before is not better, however few they are.
+        """
+        before, after = (evaluation.w1 for evaluation in self.evaluations["held_out"])
+        if self.decided:
+            return "better" if after < before else "not better"
+        return "not better" if after - before > _ROUNDING * self.noise else "undecided"
 
     @property
     def wanted_classes(self) -> tuple[Cluster, Cluster]:

@@ -14,6 +14,7 @@ from ..solution import Solution
 from .threshold import find_threshold
 
 SPAN = 6.0  # of standardised measurements
+_LEAST = 8  # measurements whose median divides them, where no valley does
 
 
 class InputError(ValueError):
@@ -21,12 +22,14 @@ class InputError(ValueError):
 
 
 class Standardised(NamedTuple):
-    """Measurements x (M,) as z = (x - threshold) / scale, which span six units; `how` says how the threshold was found."""
+    """Measurements x (M,) as z = (x - threshold) / scale, which span six units; `how` says how the threshold was found, and
+    `kind` whether it was "given", is a "valley" between two classes or, for want of one, the "median"."""
 
     x: np.ndarray
     z: np.ndarray
     threshold: float
     how: str
+    kind: str
     scale: float
 
     @property
@@ -66,18 +69,18 @@ def standardise(values: ArrayLike | list, threshold: float | None = None) -> Sta
     no measurement changes sides by rounding. Where the median is asked for and equals the smallest measurement (or the
     largest), nothing lies beyond it, and the middle between it and the next measurement is taken.
 
-    Raises `InputError` for fewer than two measurements, for measurements that are not finite, all equal, too close for
-    a number between them or near the ends of what numbers can hold, and for a threshold that is not between the
-    smallest and the largest.
+    Raises `InputError` for fewer than two measurements, or fewer than eight without a clear gap and a threshold; for
+    measurements that are not finite, all equal, too close for a number between them or near the ends of what numbers can
+    hold; and for a threshold that is not between the smallest and the largest.
 
     >>> data = standardise([2.0, 4.0, 8.0], threshold=5.0)
     >>> data.z, data.scale, data.measured(data.z)
     (array([-3., -1.,  3.]), 1.0, array([2., 4., 8.]))
     """
     x = _checked(values)
-    threshold, how = _threshold(x, threshold)
+    threshold, how, kind = _threshold(x, threshold)
     scale = float(np.max(x) - np.min(x)) / SPAN
-    return Standardised(x, (x - threshold) / scale, threshold, how, scale)
+    return Standardised(x, (x - threshold) / scale, threshold, how, kind, scale)
 
 
 def _checked(values: ArrayLike | list) -> np.ndarray:
@@ -96,14 +99,18 @@ def _checked(values: ArrayLike | list) -> np.ndarray:
     return x
 
 
-def _threshold(x: np.ndarray, given: float | None) -> tuple[float, str]:
+def _threshold(x: np.ndarray, given: float | None) -> tuple[float, str, str]:
     lowest, highest = float(np.min(x)), float(np.max(x))
     if given is not None:
         if not lowest < given < highest:
             between = f"between the smallest and the largest measurement, {lowest:g} and {highest:g}"
             raise InputError(f"threshold must be {between}, got {given:g}")
-        return float(given), "given"
+        return float(given), "given", "given"
     found = find_threshold(x)
+    if not found.valley and x.size < _LEAST:
+        raise InputError(
+            f"{x.size} measurements are too few to find two classes: no gap between them is clear. Give a threshold"
+        )
     value, how = found.value, found.how
     if not found.valley and not lowest < value < highest:
         low = value <= lowest
@@ -115,4 +122,4 @@ def _threshold(x: np.ndarray, given: float | None) -> tuple[float, str]:
         )
     if not lowest < value < highest:
         raise InputError(f"measurements from {lowest!r} to {highest!r} are too close for a threshold between them")
-    return value, how
+    return value, how, "valley" if found.valley else "median"

@@ -34,6 +34,18 @@ def to_a_thousandth(x: float | None, largest: float, scale: float) -> str:
     return f"{x:.{min(digits, 17)}g}"
 
 
+def affine(weight: float, bias: float) -> str:
+    """The argument of an activation as one writes it.
+
+    >>> affine(1.0, -5.0), affine(-1.0, 0.0), affine(0.5, 2.0), affine(0.0, -1.0)
+    ('x - 5', '-x', '0.5 x + 2', '-1')
+    """
+    if not weight:
+        return f"{bias:g}"
+    slope = {1.0: "x", -1.0: "-x"}.get(weight, f"{weight:g} x")
+    return f"{slope} {'-' if bias < 0 else '+'} {abs(bias):g}" if bias else slope
+
+
 def label_of(column: str) -> str:
     """A column's name as it stands, below an axis: in lines that fit there, not too many, and no formula.
 

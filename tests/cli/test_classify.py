@@ -26,7 +26,7 @@ def succeeds(file, *options: str, out: Path) -> Run:
 
 
 def classes(found: Run) -> list[int]:
-    return [int(label) for _, label in found.rows("classes.csv")[1:]]
+    return [int(label) for *_, label in found.rows("classes.csv")[1:]]
 
 
 @pytest.fixture
@@ -54,8 +54,10 @@ def test_the_gap_divides_the_depths(quakes, depths):
     threshold = quakes.report["threshold"]
     assert 300 < threshold < 450
     assert quakes.report["threshold_how"].startswith("the most prominent valley")
-    assert quakes.rows("classes.csv")[0] == ["value", "class"]
-    np.testing.assert_array_equal([float(value) for value, _ in quakes.rows("classes.csv")[1:]], depths)
+    assert quakes.rows("classes.csv")[0] == ["row", "value", "class"] and quakes.report["threshold_kind"] == "valley"
+    rows, values, _ = zip(*quakes.rows("classes.csv")[1:], strict=True)
+    np.testing.assert_array_equal([float(value) for value in values], depths)
+    assert list(map(int, rows)) == list(range(1, 1001))
     np.testing.assert_array_equal(classes(quakes), depths > threshold)
     # As the gap divides them: nothing changes for thresholds across it.
     assert not np.any((depths > threshold - 0.4) & (depths < threshold + 0.4))
@@ -103,6 +105,9 @@ def test_the_summary_names_what_was_found_and_written(quakes):
     assert "1000 measurements of depth_km" in lines[0]
     assert "374.58" in lines[1] and "valley" in lines[1]
     assert "583 measurements" in lines[2] and "417 measurements" in lines[3]
+    # Where they are, and not where they end, which is the smallest and the largest of all.
+    first, second = quakes.report["classes"]
+    assert f"from 40 to {first['largest']:g}, mean" in lines[2] and f"to 680, mean {second['mean']:.6g}" in lines[3]
     assert all(str(quakes.folder / name) in lines[4] for name in NAMES)
 
 
@@ -115,6 +120,10 @@ def test_the_picture_shows_all_three(depths):
     assert legend is not None and "threshold" in [text.get_text() for text in legend.get_texts()]
     assert axes[1].get_ylim()[0] < 40 and axes[1].get_ylim()[1] > 680
     assert len(found.evolution.ts) == 5
+    # Both masses, as the text has them, and clear of the threshold.
+    masses = [text for text in axes[2].texts if text.get_text()]
+    assert [text.get_text() for text in masses] == [f"mass {cluster.mass:.4f}" for cluster in found.density]
+    assert all(text.get_position()[1] > 1 for text in masses)
     # The scheme itself carries next to nothing across the threshold.
     faces = np.linspace(40, 680, 401)
     below = np.interp(
@@ -157,7 +166,8 @@ def test_measurements_at_the_median_are_counted_and_stay(tmp_path):
     magnitudes = read_column(DATA / "quakes.csv", "magnitude").values
     median, report = np.median(magnitudes), found.report
     assert report["threshold"] == median
-    assert "median" in report["threshold_how"] and "median" in found.stdout
+    assert report["threshold_kind"] == "median" and "median" in report["threshold_how"]
+    assert found.stdout.startswith("no two classes found")
     at_it = int(np.sum(magnitudes == median))
     assert at_it > 1 and report["exactly_at_threshold"] == at_it and report["not_at_a_wall"] == 0
     assert f"{at_it} measurements exactly at the threshold" in found.stdout
@@ -173,7 +183,10 @@ def test_measurements_at_the_median_are_counted_and_stay(tmp_path):
 def test_delimiters_and_decimal_marks(table, tmp_path, delimiter, mark):
     rows = [f"a{delimiter}{value}".replace(".", mark) for value in EIGHT]
     found = succeeds(table(rows, f"name{delimiter}my length"), "--column", "my length", out=tmp_path / "out")
-    assert found.rows("classes.csv") == [["value", "class"], *([f"{v:g}", str(int(v > 5))] for v in EIGHT)]
+    assert found.rows("classes.csv") == [
+        ["row", "value", "class"],
+        *([str(k), f"{v:g}", str(int(v > 5))] for k, v in enumerate(EIGHT, 1)),
+    ]
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -193,6 +206,10 @@ def test_rows_without_a_value_can_be_left_out(table, tmp_path):
     found = succeeds(file, "--column", "x", "--drop-missing", out=tmp_path / "out")
     assert found.report["dropped"] == 2 and found.report["measurements"] == 8
     assert classes(found) == [0, 0, 0, 0, 1, 1, 1, 1] and "2 without a value left out" in found.stdout
+    # By the rows that they stand in the classes join back to the file.
+    lines = file.read_text("utf-8").splitlines()
+    for row, value, _ in found.rows("classes.csv")[1:]:
+        assert lines[int(row)].split(",")[0] == value
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -201,8 +218,11 @@ def test_earlier_results_are_replaced(table, tmp_path):
     out.mkdir()
     (out / "classes.csv").write_text("old")
     (out / "notes.txt").write_text("mine")
+    (out / "report.json").write_text("of a run that retrained")
+    (out / "training.png").write_text("old")
     assert run(table(EIGHT), "--column", "x", out=out).code == 0
     assert (out / "notes.txt").read_text() == "mine" and (out / "classes.csv").read_text() != "old"
+    assert not (out / "training.png").exists()
 
 
 def test_names_of_columns_are_drawn_as_they_stand(table, tmp_path):

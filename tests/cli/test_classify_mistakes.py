@@ -34,6 +34,8 @@ def table(tmp_path):
         ([1e308, -1e308], ["--column", "x"], "another unit"),
         ([0.0, 1e-300], ["--column", "x"], "another unit"),
         ([1.0, np.nextafter(1.0, 2.0)], ["--column", "x"], "too close"),
+        ([2.0, 3.0, 11.0], ["--column", "x"], "3 measurements are too few to find two classes"),
+        ([2.0, 3.0, 4.0, 4.5, 10.0, 11.0], ["--column", "x"], "Give a threshold"),
         (EIGHT, ["--column", "x", "--threshold", "9"], "between the smallest and the largest measurement, 1 and 9"),
         (EIGHT, ["--column", "x", "--threshold", "-3"], "got -3"),
         (EIGHT, ["--column", "x", "--threshold", "nan"], "got nan"),
@@ -105,6 +107,21 @@ def test_a_disk_that_fills_up_leaves_earlier_results(tmp_path):
         (draft / "a").write_text("new")
         raise OSError(28, "No space left on device")
     assert (tmp_path / "a").read_text() == "old" and [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_only_earlier_results_are_removed(tmp_path):
+    """A picture of the same name in a folder without a report is not of a command."""
+
+    def write(*names):
+        with drafts(tmp_path, names) as draft:
+            for name in names:
+                (draft / name).write_text("new")
+        return sorted(path.name for path in tmp_path.iterdir())
+
+    (tmp_path / "fit.png").write_text("mine")
+    (tmp_path / "fits.png").write_text("mine")
+    assert write("history.csv", "report.json") == ["fit.png", "fits.png", "history.csv", "report.json"]
+    assert write("regression.png", "report.json") == ["fits.png", "regression.png", "report.json"]
 
 
 def test_help():

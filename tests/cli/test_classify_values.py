@@ -87,3 +87,9 @@ def test_shapes_and_numbers_are_checked_without_a_table():
     for values in ([[1.0, 2.0]], 3.0, [], [1.0, np.nan]):
         with pytest.raises(InputError):
             classify(values)
+
+
+def test_kernels_are_as_wide_as_the_classes_are():
+    """Not as the distance between them asks for: the density of two narrow groups is as high as they are."""
+    near, far = classify(EIGHT), classify(np.where(EIGHT > 5, EIGHT + 40.0, EIGHT))
+    assert far.bandwidth == pytest.approx(near.bandwidth, rel=1e-9)

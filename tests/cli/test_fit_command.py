@@ -8,6 +8,7 @@ import pytest
 
 import kinetic_nde as kn
 from kinetic_nde.cli import fit as command
+from kinetic_nde.cli.fit import _interval
 from kinetic_nde.cli.fit_results import NAMES
 from tests.cli.commands import invoke, refused, write_table
 
@@ -105,3 +106,19 @@ def test_any_family_and_any_data(family, values):
 def test_bad_input_is_one_line(tmp_path, values, options, message):
     table = write_table(tmp_path / "t.csv", values)
     assert message in refused("fit", table, "--column", "x", *options.split(), out=tmp_path / "not" / "made")
+
+
+def test_a_narrow_distribution_far_from_zero_fills_the_picture():
+    values = 3.0 + 0.02 * np.random.default_rng(0).normal(size=30)
+    low, high = _interval(values, kn.fit(values, kn.InverseGammaFamily()))
+    assert 2.8 < low < values.min() and values.max() < high < 3.2
+    # What reaches towards 0 is drawn from there.
+    wide = np.exp(np.random.default_rng(0).normal(size=30))
+    assert _interval(wide, kn.fit(wide, kn.InverseGammaFamily()))[0] == 0
+
+
+def test_a_tail_that_the_data_do_not_have_is_not_followed():
+    random = np.random.default_rng(1)
+    values = np.concatenate([random.normal(40.0, 2.0, 30), random.normal(110.0, 4.0, 30)])
+    found = kn.fit(values, kn.ParetoTailFamily())
+    assert _interval(values, found)[1] < 1.6 * values.max() < float(found.family.quantile(found.parameters, 0.99))

@@ -1,5 +1,7 @@
 """What `kinetic-nde regress` says, writes and refuses."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ from scipy import stats
 
 import kinetic_nde as kn
 from kinetic_nde.cli import regress as command
-from kinetic_nde.cli.regress_results import NAMES, apart
+from kinetic_nde.cli.regress_figure import draw
+from kinetic_nde.cli.regress_results import NAMES, Source, apart, report, summary
 from tests.cli.commands import invoke, refused
 
 FORBES = Path(__file__).parents[2] / "experiments" / "data" / "forbes.csv"
@@ -24,7 +27,7 @@ def linregress(x, y) -> Any:
 
 
 def theilslopes(y, x) -> Any:
-    return stats.theilslopes(y, x)
+    return stats.theilslopes(y, x, method="joint")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -62,6 +65,7 @@ def test_forbes_beside_least_squares(forbes):
         rtol=1e-8,
     )
     np.testing.assert_allclose(report["theil_sen"]["slope"], theil.slope, rtol=1e-12)
+    np.testing.assert_allclose(report["theil_sen"]["intercept"], theil.intercept, rtol=1e-12)
     assert report["theil_sen"]["slope_interval_95"] == pytest.approx([theil.low_slope, theil.high_slope])
     found = kn.regress(X, Y)
     np.testing.assert_allclose(report["covariance"], found.covariance, rtol=1e-9)
@@ -119,6 +123,52 @@ def test_the_intercept_is_drawn_where_it_can_be_seen():
     assert command._origin(np.array([1.0, 2.0, 4.0])) == 0.0
     assert command._origin(np.array([-5.0, 4.0])) == 0.0
     assert command._origin(np.array([1000.0, 1003.123, 1010.0])) == pytest.approx(1003.1)
+
+
+@pytest.mark.parametrize("robust", [False, True])
+def test_measurements_that_are_all_equal(robust):
+    found = command.regress_values(X, np.full(17, 7.5), robust=robust)
+    told = report(found, Source("t.csv", "x", "y"))
+    json.dumps(told, allow_nan=False)
+    assert told["slope"]["value"] == 0 == told["least_squares"]["slope"] == told["theil_sen"]["slope"]
+    assert told["intercept"]["value"] == 7.5 == told["least_squares"]["intercept"]
+    assert told["least_squares"]["slope_standard_error"] == 0 and told["collapse"]["off_in_spreads"] < 1e-6
+    # No panels of a density that is a point.
+    drawing = draw(found, "x", "y")
+    assert [ax.get_title("right") for ax in drawing.axes] == ["all lines through pairs are one"]
+
+
+def test_outliers_on_one_side_do_not_move_the_intercept():
+    """Six of 17: of the heights of pairs nearly six in ten are off."""
+    random = np.random.default_rng(1)
+    x, y = np.arange(17.0), 3.0 * np.arange(17.0) - 2.0 + 0.1 * random.normal(size=17)
+    y[random.permutation(17)[:6]] += 800.0
+    found = command.regress_values(x, y, robust=True)
+    np.testing.assert_allclose(found.found.line, (3.0, -2.0), atol=0.5)
+    np.testing.assert_allclose(found.theil_sen[:2], (3.0, -2.0), atol=0.5)
+    assert found.found.intercept == pytest.approx(np.median(y - found.found.slope * x))
+    assert abs(found.least_squares.intercept + 2.0) > 100
+
+
+@pytest.mark.parametrize("robust", [False, True])
+def test_the_line_as_it_is_printed_reproduces_the_data(robust):
+    """Minutes since 1970, a day of them: six digits of the intercept are off by thousands."""
+    x = 2.9e7 + 90.0 * np.arange(17)
+    y = 1e-3 * (x - 2.9e7) + 0.05 * np.random.default_rng(3).normal(size=17)
+    found = command.regress_values(x, y, robust=robust)
+    text = summary(found, Source("t.csv", "x", "y"))
+
+    def numbers(pattern):
+        match = re.search(pattern, text, re.M)
+        assert match is not None
+        return np.array(match.groups(), dtype=float)
+
+    for name, exact in (("least squares", linregress(x, y)), ("Theil and Sen", theilslopes(y, x))):
+        slope, intercept = numbers(name + r" +slope (\S+) .*intercept ([^\s,]+)")
+        np.testing.assert_allclose(slope * x + intercept, exact.slope * x + exact.intercept, atol=1e-3)
+    slope, intercept = numbers(r"^slope +(\S+)"), numbers(r"^intercept +(\S+)")
+    np.testing.assert_allclose(slope * x + intercept, found.found.predict(x).line, atol=1e-3)
+    assert f"heights at {found.drawn.origin:.0f}" in text and found.drawn.origin > 2.9e7
 
 
 def test_more_rows_than_can_be_compared(monkeypatch):

@@ -36,6 +36,8 @@ def fails(old, new, *options: str, out: Path) -> str:
         (OLD, NEW, ["--held-out", "1"], "held-out must be between 0 and 1"),
         (OLD, NEW, ["--held-out", "nan"], "held-out must be between 0 and 1"),
         (OLD, NEW, ["--held-out", "0.98"], "leaves 2 of the 100 measurements"),
+        (OLD, NEW[:12], [], "leaves 10 of the 12 measurements"),
+        (OLD, NEW, ["--held-out", "0.9"], "to train with, 16 are needed"),
         (OLD, NEW, ["--level", "1.5"], "level must be between 0 and 1, got 1.5"),
         (OLD, NEW, ["--learning-rate", "0"], "learning-rate must be positive and finite, got 0"),
         (OLD, NEW, ["--learning-rate", "inf"], "learning-rate must be positive"),
@@ -55,6 +57,7 @@ def test_files_that_cannot_be_read(table, tmp_path):
     assert "missing.csv: there is no such file" in fails(old, tmp_path / "missing.csv", out=out)
     assert "no column 'x'; its columns are: y" in fails(old, table(NEW, "y"), out=out)
     assert "no column 'x'" in fails(old, new, "--target", str(table(NEW, "y")), out=out)
+    assert "standard input can be read once" in fails("-", "-", out=out)
     assert "not both" in fails(old, new, "--target", str(old), "--threshold", "3", out=out)
 
 

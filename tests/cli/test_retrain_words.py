@@ -12,7 +12,7 @@ import tqdm.auto
 import kinetic_nde as kn
 from kinetic_nde.cli import goals, retrain_figures as figures, retrain_results as results, task
 from kinetic_nde.cli.retrain import Options, is_different, retrain
-from kinetic_nde.cli.retrain_summary import _notes
+from kinetic_nde.cli.retrain_summary import _networks, _notes
 from tests.cli.commands import invoke, two_normals, write_table
 
 OLD, NEW = two_normals(0), 1.2 * two_normals(2) + 4.0
@@ -66,10 +66,16 @@ def test_what_is_to_be_done_about_a_training(found, losses, outcome, note, words
 
 
 @pytest.mark.parametrize(
-    "before, after, note",
-    [(0.58, 0.62, "too few are held out"), (0.0, 0.62, None), (0.3, 0.0, "no better"), (0.0, 0.0, "no better")],
+    "before, after, verdict, words",
+    [
+        (0.58, 0.62, "undecided", ["too few are held out"]),
+        (0.0, 0.62, "better", []),
+        (0.3, 0.0, "not better", ["no better"]),
+        (0.0, 0.0, "not better", ["no better"]),
+        (0.7, 0.75, "not better", ["too few are held out", "no better"]),
+    ],
 )
-def test_the_held_out_measurements_are_judged_beyond_what_sampling_does(found, before, after, note):
+def test_the_held_out_measurements_are_judged_beyond_what_sampling_does(found, before, after, verdict, words):
     """Of two classes, 0.6 of them in the first one; 20 are held out: 0.11 is the standard deviation of the share."""
     low, high = found.task.frame.lowest, found.task.frame.highest
     wanted = 0.6 * (high - low)
@@ -80,7 +86,11 @@ def test_the_held_out_measurements_are_judged_beyond_what_sampling_does(found, b
     assert found.noise == pytest.approx((high - low) * np.sqrt(0.6 * 0.4 / 20), rel=1e-3)
     run = found._replace(evaluations={**found.evaluations, "held_out": evaluations})
     notes = [text for text in _notes(run, Options()) if "held" in text]
-    assert (notes == []) if note is None else (len(notes) == 1 and note in notes[0])
+    assert run.verdict == verdict and len(notes) == len(words)
+    assert all(word in note for word, note in zip(words, notes, strict=True))
+    after_line = next(line for line in _networks(run, Options()) if line.startswith("after"))
+    endings = {"not better": "; not better than before", "undecided": "is undecided"}
+    assert ("better" in after_line) == (verdict in endings) and after_line.endswith(endings.get(verdict, ""))
 
 
 def test_the_steps_that_are_drawn_are_apart(found):
@@ -118,6 +128,17 @@ def test_long_names_stay_inside_the_pictures(found, name):
     assert outside(figures.draw_before_after(found, name)) == []
     assert outside(figures.draw_training(found)) == []
     assert outside(figures.draw_densities(found, name)) == []
+
+
+def test_equal_files_and_small_gaps_are_said(found):
+    def legend(new, compared):
+        drawing = figures.draw_comparison(OLD, new, None, compared, "x", (None, None))
+        plt.close(drawing)
+        return drawing.axes[1].get_legend_handles_labels()[1]
+
+    compared = is_different(OLD, NEW, Options())._replace(statistic=0.00412, p_value=0.0613)
+    assert legend(NEW, compared) == ["old", "new", "gap 0.00412 (p = 0.061)"]
+    assert legend(OLD[::-1], compared) == ["old and new, which are equal"]
 
 
 # Interrupts

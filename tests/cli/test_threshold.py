@@ -99,11 +99,33 @@ def test_a_gap_between_few_values():
     assert found.how.endswith("(57% of the data below)")
 
 
-def test_a_share_below_five_percent_is_no_side():
-    rng = np.random.default_rng(0)
-    main = rng.normal(size=1000)
-    assert not find_threshold(np.concatenate([main, rng.normal(20.0, 1.0, 40)])).valley
-    assert find_threshold(np.concatenate([main, rng.normal(20.0, 1.0, 60)])).valley
+@pytest.mark.parametrize("size, rare, apart", [(120, 4, 12.0), (1000, 40, 20.0), (1000, 3, 30.0), (10_000, 30, 15.0)])
+def test_a_rare_class_far_away_is_found(size, rare, apart):
+    rng = np.random.default_rng(2)
+    main, few = rng.normal(size=size), rng.normal(apart, 1.0, rare)
+    for sign in (1.0, -1.0):
+        found = find_threshold(sign * np.concatenate([main, few]))
+        assert found.valley and main.max() < sign * found.value < few.min()
+        assert f"sets {rare} of {size + rare} apart" in found.how
+
+
+@pytest.mark.parametrize("rare", [1, 2])
+def test_one_or_two_far_away_are_outliers(rare):
+    values = np.concatenate([np.random.default_rng(2).normal(size=100), 30.0 + np.arange(rare)])
+    assert not find_threshold(values).valley
+
+
+@pytest.mark.parametrize(
+    "sample, most",
+    [
+        (lambda rng: rng.normal(size=100), 0.0),
+        (lambda rng: np.exp(rng.normal(size=200)), 0.06),
+        (lambda rng: rng.standard_cauchy(200), 0.06),
+        (lambda rng: rng.pareto(1.0, 500), 0.1),
+    ],
+)
+def test_a_tail_is_rarely_a_rare_class(sample, most):
+    assert rate(sample) <= most
 
 
 def test_the_most_prominent_of_two_valleys():

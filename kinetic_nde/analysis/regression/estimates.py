@@ -7,6 +7,8 @@ import numpy as np
 from .medians import quantile_errors, weighted_median
 from .pairs import pairs_of
 
+_ROUNDING = 1e-10  # of the size of the measurements
+
 
 class Lines(NamedTuple):
     """Lines as `values` (N, 2), slopes and heights at x = 0, with weights (N,).
@@ -93,6 +95,40 @@ def medians(lines: Lines) -> Estimate:
     errors = quantile_errors(lines.values, lines.weights, of_shares)
     scale = np.divide(errors, of_shares, out=np.zeros(2), where=of_shares > 0)
     return Estimate(value, shares * np.outer(scale, scale))
+
+
+def medians_of_points(x: np.ndarray, y: np.ndarray, lines: Lines) -> Estimate:
+    """The weighted median m of the slopes of `lines_of_points`, and the median of what the points have beyond it, y - m x: the
+    intercept that belongs to the slope (Hodges and Lehmann's companion; "joint" in SciPy's `theilslopes`).
+
+    A pair is spoilt if one of its points is: of 35 % outliers 58 % of the heights of pairs are, and their median is lost where
+    all are on one side. Of the points themselves 65 % are right.
+
+    Standard errors are those of `medians`. A change of the slope moves the residuals by the mean of x on average, and with
+    them their median.
+    """
+    slopes, middle = lines.values[:, 0], float(np.mean(x))
+    slope = weighted_median(slopes, lines.weights)
+    residuals, each = y - slope * x, np.ones(x.size)
+    height = weighted_median(residuals, each)
+    weights = lines.sums(lines.weights[:, None])[1]
+    of_slopes = lines.sums(0.5 * (np.sign(slope - slopes) * lines.weights)[:, None])[1] / weights
+    # The two points of the slope have one residual, often the median: what is rounding has no sign.
+    below = height - residuals
+    rounding = _ROUNDING * (float(np.median(np.abs(y))) + abs(slope) * float(np.max(np.abs(x))))
+    signs = 0.5 * np.where(np.abs(below) > rounding, np.sign(below), 0.0)
+    of_residuals = (np.sum(signs) - signs) / (x.size - 1)
+    shares = jackknifed(np.stack([of_slopes[:, 0], of_residuals], axis=1))
+    of_shares = np.sqrt(np.diag(shares))
+    errors = np.concatenate(
+        [
+            quantile_errors(slopes[:, None], lines.weights, of_shares[:1]),
+            quantile_errors(residuals[:, None], each, of_shares[1:]),
+        ]
+    )
+    scale = np.divide(errors, of_shares, out=np.zeros(2), where=of_shares > 0)
+    change = np.array([[1.0, 0.0], [-middle, 1.0]])
+    return Estimate(np.array([slope, height]), change @ (shares * np.outer(scale, scale)) @ change.T)
 
 
 def jackknifed(without: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from jaxtyping import ArrayLike
 from ..._values import known, under_jit
 from ...distributions.ensemble import Ensemble
 from .collapse import STEEPNESS, towards_mean, towards_medians
-from .estimates import Estimate, Lines, lines_of_points, lines_of_replicates, mean, medians
+from .estimates import Estimate, Lines, lines_of_points, lines_of_replicates, mean, medians, medians_of_points
 from .medians import weighted_quantiles
 from .pairs import MOST_PAIRS
 from .regression import Regression, as_number
@@ -39,7 +39,8 @@ def regress(
     - `x` (P,), `y` (R, P): each position measured R times. Least squares in each of the R replicates gives a line.
     - `x` (M,), `y` (M,): plain data. Each two points of different x give a line, of the weight |dx|: of more than 200,000 pairs
       (632 points) a balanced choice of so many, the same for the same rows.
-    - `robust`: the medians of the slopes and of the heights of the lines at the median of x, in place of their mean.
+    - `robust`: medians in place of the mean. Of replicates those of slopes and of heights at the median of x; of points that
+      of the slopes, m, and that of y - m x.
     - `weight` of the network, negative; -1 by default, -10 if robust.
     - `target` (m, q): where to collapse, if not at the line that was found.
     - `origin`: where the intercept is, 0 by default. Far from the data slope and intercept are all but one number, and
@@ -47,13 +48,13 @@ def regress(
 
     The network is the identity with the bias b = -w (m, q) that conserves the mean (Proposition 3). For medians it is tanh, by
     component of what slope and height are in units of their spread: the point that it balances the ensemble at tends to the
-    medians as w -> -infinity (and to the mean as w -> 0). (m, q) is that limit.
+    medians as w -> -infinity (and to the mean as w -> 0). Of replicates (m, q) is that limit, of points its slope is.
 
     Of pairs the mean is Gini's regression, a ratio of covariances with the ranks of x: linear in y and unbiased. For
     evenly spaced x the slope is that of least squares, and the height in the middle is 5/6 as efficient. The median of the slopes is the
-    rank regression of Wilcoxon's scores; a third of gross outliers in y does not move it far, but for points at one end
-    of x, of which fewer will do: they are in the pairs of most weight, and x itself is taken as it is. The median of the heights
-    bears a third of them where they are on both sides of the line; of those all on one side a fifth, while a third is too many.
+    rank regression of Wilcoxon's scores; a third of gross outliers in y does not move it far, on whichever side they are, but
+    for points at one end of x, of which fewer will do: they are in the pairs of most weight, and x itself is taken as it is.
+    The median of y - m x bears the same. That of the heights of pairs, two thirds of which a third of outliers spoils, would not.
 
     Uncertainty is by leaving out one of the replicates, or one of the points, at a time: pairs share points and are not
     independent. It needs no equal variances. Intervals are by Student's distribution with R - 1, or M - 2, degrees of freedom.
@@ -83,7 +84,10 @@ def regress(
     reach, unit = float(np.max(np.abs(x - middle))), _unit(y - above)
     scaled = (x - middle) / reach, (y - above) / unit
     lines = lines_of_replicates(*scaled) if y.ndim == 2 else lines_of_points(*scaled)
-    found = medians(lines) if robust else mean(lines)
+    if not robust:
+        found = mean(lines)
+    else:
+        found = medians(lines) if y.ndim == 2 else medians_of_points(*scaled, lines)
     # From (slope, height at the middle) in these units to (m, q).
     arm = (place - middle) / reach
     change = np.array([[unit / reach, 0.0], [arm * unit, unit]])
@@ -108,6 +112,7 @@ def regress(
         target=point,
         axes=axes,
         middle=float(middle),
+        reach=reach,
         there=Estimate(start + units * found.value, found.covariance * np.outer(units, units)),
         count=y.size,
         replicates=y.shape[0] if y.ndim == 2 else None,

@@ -1,5 +1,6 @@
 """What `regress` returns."""
 
+import math
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -65,8 +66,9 @@ class Regression(eqx.Module):
       t = k, in slope and height alike.
     - `axes` (2, 2): the columns are what a change of the slope by its spread, and one of the height in the middle of the
       data, change of (m, q).
-    - `middle`, `there`: the median of x, and slope and height there with their covariance: what `predict` goes by, since far
-      from the data slope and intercept differ by rounding from lines that differ much among them.
+    - `middle`, `reach`, `there`: the median of x, how far x reaches from it, and slope and height there with their covariance:
+      what `predict` goes by, since far from the data slope and intercept differ by rounding from lines that differ much
+      among them.
     - `count`: the number of measurements; `replicates`: how many times all positions were measured, None for plain data.
     - `notes`: what else a reader must know.
 
@@ -92,6 +94,7 @@ class Regression(eqx.Module):
     target: np.ndarray
     axes: np.ndarray
     middle: float
+    reach: float
     there: Estimate
     count: int
     replicates: int | None
@@ -106,6 +109,23 @@ class Regression(eqx.Module):
     def standard_errors(self) -> np.ndarray:
         """Those of m and q, (2,)."""
         return np.sqrt(np.diag(self.covariance))
+
+    @property
+    def digits(self) -> tuple[int, int]:
+        """With how many digits m and q must be written for the line to be among the data what it is, up to a thousandth of
+        `sigma` or a millionth of what y rises: six at least, and more where x is far from 0.
+
+        >>> import kinetic_nde as kn
+        >>> x = 1e6 + np.arange(4.0)
+        >>> found = kn.regress(x, 0.1 * x + np.array([0.0, 0.1, -0.1, 0.0]))
+        >>> found.digits
+        (9, 9)
+        """
+        tolerance = max(1e-3 * self.sigma, 1e-6 * abs(self.slope) * self.reach)
+        far = abs(self.middle - self.origin) + self.reach
+        largest = abs(self.slope) * far, abs(self.intercept)
+        first, second = (math.ceil(math.log10(x / tolerance)) if x > tolerance > 0 else 0 for x in largest)
+        return min(max(first, 6), 17), min(max(second, 6), 17)
 
     def interval(self, level: ArrayLike = 0.95) -> np.ndarray:
         """Between which numbers m and q lie, each at this level: (2, 2), a row for each. By Student's distribution.
@@ -198,10 +218,12 @@ class Regression(eqx.Module):
         else:
             source = f"lines of least squares of {lines} replicates, {self.count} measurements"
         rows = [["", "estimate", "standard error", "from (95 %)", "to"]]
-        at = "" if self.origin == 0 else f" at x = {self.origin:.6g}"
-        numbers = zip(("slope", f"intercept{at}"), self.line, self.standard_errors, self.interval(), strict=True)
-        for name, value, error, ends in numbers:
-            rows.append([name, f"{value:.6g}", f"{error:.2g}", *(f"{end:.6g}" for end in ends)])
+        at = "" if self.origin == 0 else f" at x = {self.origin:.12g}"
+        numbers = zip(
+            ("slope", f"intercept{at}"), self.line, self.digits, self.standard_errors, self.interval(), strict=True
+        )
+        for name, value, digits, error, ends in numbers:
+            rows.append([name, f"{value:.{digits}g}", f"{error:.2g}", *(f"{end:.6g}" for end in ends)])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         table = [
             "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])

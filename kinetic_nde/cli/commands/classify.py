@@ -14,7 +14,8 @@ def _classify(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="A table with the names of its columns in the first line; delimiter , ; or tab."
+            metavar="FILE",
+            help="A table with the names of its columns in the first line, divided by , ; or tabs; - is standard input.",
         ),
     ],
     column: Annotated[str, typer.Option(metavar="NAME", help="The column with the measurements.")],
@@ -43,10 +44,10 @@ def _classify(
     """Divides the measurements of one column in two classes.
 
     A network drives each measurement away from the threshold until it ends at the smallest or the largest of all, and
-    carries their density the same way. Writes classes.csv (a class, 0 or 1, for each measurement), report.json and
+    carries their density the same way. Writes classes.csv (row, 1 for the first below the header, value and class, 0 or 1), report.json and
     classification.png.
     """
-    from ..table import TableError, read_column
+    from ..table import TableError, display_name, read_column
 
     try:
         table = read_column(file, column, drop_missing)
@@ -66,8 +67,8 @@ def _classify(
     try:
         with drafts(out, NAMES) as folder:
             found = classify(table.values, threshold, weight, t1, progress=sys.stderr.isatty())
-            write(folder, found, str(file), table.name, table.dropped)
+            write(folder, found, display_name(file), table.name, table.dropped, table.rows)
     except (InputError, FolderError) as error:
         fail(str(error))
-    typer.echo(summary(found, str(file), table.name, table.dropped))
+    typer.echo(summary(found, display_name(file), table.name, table.dropped))
     typer.echo("written    " + ", ".join(str(out / name) for name in NAMES))

@@ -13,7 +13,8 @@ def _fit(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="A table with the names of its columns in the first line; delimiter , ; or tab."
+            metavar="FILE",
+            help="A table with the names of its columns in the first line, divided by , ; or tabs; - is standard input.",
         ),
     ],
     column: Annotated[str, typer.Option(metavar="NAME", help="The column with the measurements.")],
@@ -42,7 +43,7 @@ def _fit(
     distribution of one of four families, and weight and bias follow from its parameters, with standard errors. Everything is in
     the unit of the measurements. Writes fit.png, parameters.csv and report.json.
     """
-    from ..table import TableError, read_column
+    from ..table import TableError, display_name, read_column
 
     try:
         table = read_column(file, column, drop_missing)
@@ -60,7 +61,7 @@ def _fit(
     from ..folder import FolderError, drafts
     from ..standardise import InputError
 
-    source = Source(str(file), table.name, table.dropped)
+    source = Source(display_name(file), table.name, table.dropped)
     try:
         with drafts(out, NAMES) as folder:
             found = fit_values(table.values, family, nu)

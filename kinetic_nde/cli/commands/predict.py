@@ -45,7 +45,7 @@ def _predict(
     comes to each; for the identity also mean and variance over time. Everything is in the unit of the measurements.
     Writes prediction.png, steady_states.csv and report.json.
     """
-    from ..table import TableError, read_column
+    from ..table import TableError, display_name, read_column
 
     table = None
     if (data is None) != (column is None):
@@ -67,7 +67,7 @@ def _predict(
     jax.config.update("jax_enable_x64", True)
     matplotlib.use("agg")
     options = Options(weight, bias, activation, delta, scale, lower, upper, share)
-    source = None if table is None else Source(str(data), table.name, table.dropped)
+    source = None if data is None or table is None else Source(display_name(data), table.name, table.dropped)
     try:
         with drafts(out, NAMES) as folder:
             found = predict(options, None if table is None else table.values)

@@ -13,7 +13,8 @@ def _regress(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="A table with the names of its columns in the first line; delimiter , ; or tab."
+            metavar="FILE",
+            help="A table with the names of its columns in the first line, divided by , ; or tabs; - is standard input.",
         ),
     ],
     x: Annotated[str, typer.Option("--x", metavar="NAME", help="The column that the line is a function of.")],
@@ -34,7 +35,7 @@ def _regress(
     density of these to one point, their mean or their medians, which is the line. With its uncertainty, beside least squares and
     the estimator of Theil and Sen. Everything is in the units of the file. Writes regression.png and report.json.
     """
-    from ..table import TableError, read_columns
+    from ..table import TableError, display_name, read_columns
 
     if x == y:
         fail(f"--x and --y name the same column, {x!r}")
@@ -54,7 +55,7 @@ def _regress(
     from ..regress_results import NAMES, Source, summary, write
     from ..standardise import InputError
 
-    source = Source(str(file), columns[0].name, columns[1].name, columns[0].dropped)
+    source = Source(display_name(file), columns[0].name, columns[1].name, columns[0].dropped)
     try:
         with drafts(out, NAMES) as folder:
             found = regress_values(columns[0].values, columns[1].values, log_y, robust)

@@ -12,7 +12,10 @@ from ..interrupt import EARLY, interrupting
 
 @app.command("retrain")
 def _retrain(
-    old: Annotated[Path, typer.Argument(metavar="OLD", help="A table of measurements that a network was made for.")],
+    old: Annotated[
+        Path,
+        typer.Argument(metavar="OLD", help="A table of measurements that a network was made for; - is standard input."),
+    ],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="A table of new ones.")],
     column: Annotated[str, typer.Option(metavar="NAME", help="The column with the measurements, in all files.")],
     target: Annotated[
@@ -55,9 +58,12 @@ def _retrain(
     update, ends it and keeps what is reached; before and after that it ends the command, and nothing is written. Writes
     report.json and comparison.png, and where it retrains history.csv, before_after.png, training.png and densities.png.
     """
-    from ..table import TableError, read_column
+    from ..records import STANDARD_INPUT
+    from ..table import TableError, display_name, read_column
 
     files = (old, new) if target is None else (old, new, target)
+    if [str(file) for file in files].count(STANDARD_INPUT) > 1:
+        fail("standard input can be read once: give a file for all tables but one")
     try:
         columns = tuple(read_column(file, column, drop_missing) for file in files)
     except TableError as error:
@@ -67,20 +73,22 @@ def _retrain(
     import matplotlib
 
     from ..folder import FolderError, drafts
-    from ..retrain import Options, check, is_different, retrain
+    from ..retrain import Options, check, check_training, is_different, retrain
     from ..retrain_results import ALWAYS, RETRAINED, Sources, write
     from ..retrain_summary import summary
     from ..standardise import InputError
 
     jax.config.update("jax_enable_x64", True)
     matplotlib.use("agg")
-    sources = Sources(tuple(map(str, files)), columns)
+    sources = Sources(tuple(map(display_name, files)), columns)
     options = Options(level, threshold, updates, learning_rate, held_out, seed)
     try:
         options.checked(target is not None)
-        check(columns[0].values, columns[1].values, sources.files[:2], held_out)
+        check(columns[0].values, columns[1].values, sources.files[:2])
         compared = is_different(columns[0].values, columns[1].values, options)
         names = RETRAINED if compared.different or force else ALWAYS
+        if names is RETRAINED:
+            check_training(columns[1].values, sources.files[1], held_out)
         with drafts(out, names) as folder:
             found = None
             if names is RETRAINED:

@@ -98,10 +98,14 @@ def test_a_tanh_network_balances_between_mean_and_median():
 
 
 def test_the_limit_is_a_weighted_median_of_the_ensemble():
-    """By component of slope and height, as the robust regression says, with the weights |dx|."""
+    """As the robust regression says: of points by the slope, with the weights |dx|; of replicates by slope and height."""
     x, y = data(13)
-    found = kn.regress(x, y, robust=True, origin=float(np.median(x)))
-    lines = np.asarray(found.ensemble.samples)
-    for column, value in zip(lines.T, found.line, strict=True):
-        at: Any = brentq(lambda c, v=column: found.weights @ np.tanh(1e4 * (v - c)), column.min(), column.max())
-        np.testing.assert_allclose(at, value, atol=3e-3)
+    points = kn.regress(x, y, robust=True, origin=float(np.median(x)))
+    replicates = kn.regress(np.arange(4.0), np.random.default_rng(3).normal(size=(7, 4)), robust=True, origin=1.5)
+    for found, components in ((points, 1), (replicates, 2)):
+        lines = np.asarray(found.ensemble.samples)
+        for column, value in zip(lines.T[:components], found.line, strict=False):
+            at: Any = brentq(
+                lambda c, v=column, w=found.weights: w @ np.tanh(1e4 * (v - c)), column.min(), column.max()
+            )
+            np.testing.assert_allclose(at, value, atol=3e-3)

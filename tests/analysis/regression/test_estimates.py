@@ -72,8 +72,7 @@ def test_the_median_slope_minimises_the_differences_of_residuals(seed):
     found = kn.regress(x, y, robust=True)
     slopes = all_pairs(x, y)[0]
     assert dispersion(found.slope) <= min(map(dispersion, slopes)) * (1 + 1e-12)
-    heights = all_pairs(x - np.median(x), y)[1:]
-    np.testing.assert_allclose(found.slope * np.median(x) + found.intercept, weighted_median(*heights), rtol=1e-9)
+    np.testing.assert_allclose(found.intercept, np.median(y - found.slope * x), rtol=1e-9, atol=1e-9)
 
 
 @given(SEEDS)
@@ -133,7 +132,7 @@ def test_a_quarter_of_outliers_hardly_moves_the_medians():
     assert found.sigma < 0.5
 
 
-@pytest.mark.parametrize(("one_side", "count"), [(False, 10), (True, 6)])
+@pytest.mark.parametrize(("one_side", "count"), [(False, 10), (True, 10)])
 def test_how_many_outliers_the_medians_bear(one_side, count):
     random = np.random.default_rng(0)
     x = np.linspace(0, 10, 30)

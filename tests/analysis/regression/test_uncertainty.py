@@ -8,7 +8,13 @@ from hypothesis import given, strategies as st
 from scipy import stats
 
 import kinetic_nde as kn
-from kinetic_nde.analysis.regression.estimates import lines_of_points, lines_of_replicates, mean, medians
+from kinetic_nde.analysis.regression.estimates import (
+    lines_of_points,
+    lines_of_replicates,
+    mean,
+    medians,
+    medians_of_points,
+)
 from tests.analysis.regression.measurements import SEEDS, data, one_t
 
 # Units
@@ -45,7 +51,15 @@ def test_bands_far_from_the_origin_are_those_near_it(robust):
 # Coverage
 
 
-@pytest.mark.parametrize("estimate", [mean, medians])
+def joint(x, y):
+    return medians_of_points(x, y, lines_of_points(x, y))
+
+
+def of_pairs(x, y):
+    return mean(lines_of_points(x, y))
+
+
+@pytest.mark.parametrize("estimate", [of_pairs, joint])
 @pytest.mark.parametrize(
     "errors", ["normal", pytest.param("heavy", marks=pytest.mark.slow), pytest.param("unequal", marks=pytest.mark.slow)]
 )
@@ -58,7 +72,7 @@ def test_coverage_of_pairs(estimate, errors):
         x = random.uniform(-1, 1, 20)
         normal = random.normal(size=20)
         y = {"normal": normal, "heavy": random.standard_t(3, 20), "unequal": (0.3 + np.abs(x)) * normal}[errors]
-        value, covariance = estimate(lines_of_points(x, y))
+        value, covariance = estimate(x, y)
         hits.append(np.abs(value) <= quantile * np.sqrt(np.diag(covariance)))
     share = np.mean(hits, axis=0)
     assert np.all(share > 0.95 - 4 * math.sqrt(0.95 * 0.05 / draws)) and np.all(share < 0.995), share
@@ -95,7 +109,7 @@ def test_covariances_are_those_of_repeated_draws():
     drawn = [random.normal(size=40) for _ in range(300)]
     told = np.mean([mean(lines_of_points(x, y)).covariance for y in drawn], axis=0)
     np.testing.assert_allclose(told, effect.T @ effect, rtol=0.1)
-    found = [medians(lines_of_points(x, y)) for y in drawn]
+    found = [joint(x, y) for y in drawn]
     told = np.mean([each.covariance for each in found], axis=0) / np.cov(np.array([each.value for each in found]).T)
     assert np.all(told > 0.9) and np.all(told < 1.5), told
 
