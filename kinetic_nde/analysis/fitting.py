@@ -7,8 +7,9 @@ import numpy as np
 from jaxtyping import ArrayLike
 from scipy.stats import ks_1samp
 
-from .._values import as_floating, known, under_jit
+from .._values import as_float64, known, under_jit
 from ..distributions.ensemble import Ensemble
+from ..distributions.stack import check_one
 from .families.family import AbstractFamily, strength
 from .families.gaussian import GaussianFamily
 from .families.generalized_gamma import GeneralizedGammaFamily
@@ -129,10 +130,9 @@ def _families(family: Any) -> tuple[AbstractFamily, ...]:
 def _checked(samples: Any) -> np.ndarray:
     """The samples as float64."""
     if isinstance(samples, Ensemble):
+        check_one(samples, "fit")
         samples = samples.samples[:, 0] if samples.samples.ndim == 2 and samples.dimension == 1 else samples.samples
-    # NumPy's own: float64 also where JAX is set to less.
-    x = samples if isinstance(samples, np.ndarray) and samples.dtype.kind == "f" else as_floating(samples, "samples")
-    x = np.asarray(x, dtype=np.float64)
+    x = as_float64(samples, "samples")
     if x.ndim != 1 or x.size == 0:
         raise ValueError(f"fit needs samples of shape (M,), got shape {x.shape}")
     if not np.all(np.isfinite(x)):

@@ -9,7 +9,7 @@ import numpy as np
 from jax.scipy.special import ndtr
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from .._values import as_floating, cast, common_float, known, require
+from .._values import as_floating, cast, common_float, known, ratio, require, root
 from .averages import as_point
 from .grid import Grid, box
 
@@ -42,10 +42,10 @@ def silverman(
         samples,
     )
     if weights is None:
-        count, std, (low, high) = samples.shape[0], jnp.std(samples), _quartiles(samples)
+        count, std, (low, high) = samples.shape[0], root(jnp.var(samples), 2), _quartiles(samples)
     else:
         count = 1 / jnp.sum(weights**2)
-        std = jnp.sqrt(jnp.sum(weights * (samples - jnp.sum(weights * samples)) ** 2))
+        std = root(jnp.sum(weights * (samples - jnp.sum(weights * samples)) ** 2), 2)
         low, high = _weighted_quartiles(samples, weights)
     spread = jnp.where(high > low, jnp.minimum(std, (high - low) / 1.34), std)
     return (0.9 if dimension == 1 else 1.0) * spread * count ** (-1 / (4 + dimension))
@@ -99,7 +99,7 @@ def checked_weights(weights: ArrayLike | list | None, samples: Float[Array, "m *
         weights,
     )
     # By the largest first: a sum of what is finite may not be.
-    weights = weights / jnp.max(weights)
+    weights = ratio(weights, jnp.max(weights))
     return (weights / jnp.sum(weights)).astype(samples.dtype)
 
 

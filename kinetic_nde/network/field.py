@@ -46,6 +46,37 @@ def autonomous(field: Any) -> bool:
     return bool(getattr(field, "autonomous", False))
 
 
+def check_velocity(field: Any, point: Float[Array, "*d"]) -> None:
+    """Raises `ValueError` if the field does not give a velocity of the shape and float type of `point`; called where a solve
+    is traced, since calling a field to see what it gives takes longer than a small solve."""
+    try:
+        out = jax.eval_shape(field, jax.ShapeDtypeStruct((), point.dtype), point)
+    except Exception as error:
+        error.add_note(
+            f"A field is called as field(t, x), with a number t and here with points x of shape {point.shape}."
+        )
+        raise
+    check_moved(out, point, "the field", "velocities of ")
+
+
+def check_moved(out: Any, point: Float[Array, "*d"], who: str, what: str) -> None:
+    """Raises `ValueError` unless `out`, what a function was found to give at `point`, has its shape and can be added to it:
+    no complex number, and no float of more digits, which the steps of a solver could not hold."""
+    if getattr(out, "shape", None) != point.shape:
+        raise ValueError(
+            f"{who} is called with points of shape {point.shape} and must give {what}that shape, got {out}"
+        )
+    if jnp.issubdtype(out.dtype, jnp.complexfloating):
+        hint = "take its real part"
+    elif out.dtype == point.dtype or out.weak_type or jnp.issubdtype(out.dtype, jnp.integer):
+        return
+    else:
+        hint = "write constants as Python floats, or end with .astype(x.dtype)"
+    raise ValueError(
+        f"{who} is called with points of {point.dtype} and must give {what}that type, got {out.dtype}: {hint}"
+    )
+
+
 def divergence(field: Any, t: Real[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, ""]:
     """div v(t, x) at one point: the field's own method `divergence` if it has one, else the trace of autodiff's
     Jacobian."""
