@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike
 
+from ..distributions.bandwidth import silverman
 from ..distributions.density import Density
 from ..distributions.ensemble import Ensemble
 from ..distributions.grid import Grid
-from ..distributions.kernel_density import silverman
 from ..equations.mean_field import MeanField
 from ..methods.particles import Particles
 from ..network.activations import Tanh

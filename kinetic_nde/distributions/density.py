@@ -94,7 +94,8 @@ class Density(eqx.Module):
         Around samples (M, 2) a product of two Gaussians, with one bandwidth or one for each axis: averages exact to
         rounding, in time M times the number of cells, by matrix products.
 
-        Kernels are mirrored at the ends of the grid, so that none of the mass is lost there. The default bandwidth is
+        Kernels are mirrored at the ends of the grid, as often as they reach across it, so that none of the mass is lost
+        there: with a bandwidth far beyond the grid they are uniform. The default bandwidth is
         Silverman's, 0.9 min(std, IQR / 1.34) M^(-1/5), and min(std, IQR / 1.34) M^(-1/6) along each of two axes;
         `bandwidth=0` is the histogram. With `weights` (M,), of any sum, a sample's share of the mass is that of its weight, and
         in the default bandwidth stand the weighted spread and 1 / sum(share^2) for M.

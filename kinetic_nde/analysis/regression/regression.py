@@ -9,10 +9,10 @@ from jaxtyping import ArrayLike
 from scipy.stats import t as student
 
 from ..._values import as_count, as_float64, default_float
+from ...distributions.bandwidth import silverman
 from ...distributions.density import Density
 from ...distributions.ensemble import Ensemble
 from ...distributions.grid import Grid
-from ...distributions.kernel_density import silverman
 from ...equations.mean_field import MeanField
 from .covering import covering
 from .estimates import Estimate
