@@ -36,7 +36,10 @@ def steady_state(law: Any, grid: Grid, t: Real[ArrayLike, ""] | None = None) -> 
     if not isinstance(grid, Grid):
         raise TypeError(f"steady_state takes a kn.Grid, not {grid!r}")
     if not known(law, grid, t):
-        raise ValueError("steady_state decides by values and needs known ones: call it outside jit, vmap and grad")
+        raise ValueError(
+            "steady_state decides by values and needs known ones: call it outside jit, vmap and grad, or make equation and grid "
+            "outside, which a compiled function may then use and return"
+        )
     with jax.ensure_compile_time_eval():
         return _steady_state(*cast((law, grid, _time(law.field, t)), common_float(grid, law.field)))
 

@@ -9,6 +9,7 @@ from jaxtyping import Array, ArrayLike, Float, Real
 
 from .parameters import is_parameter, parameters_in
 from .pieces import Piece, piece_around
+from .simresnet import SimResNet
 
 
 def breakpoints(field: Any) -> tuple[float, ...]:
@@ -75,6 +76,15 @@ def check_moved(out: Any, point: Float[Array, "*d"], who: str, what: str) -> Non
     raise ValueError(
         f"{who} is called with points of {point.dtype} and must give {what}that type, got {out.dtype}: {hint}"
     )
+
+
+def kinks(field: Any, t: Real[ArrayLike, ""]) -> list[Array]:
+    """The places x at which the velocity of a network in one dimension has a kink, w x + b being one of its activation; none
+    where w = 0, which is infinite or no number, and none of a field that is no network."""
+    if not isinstance(field, SimResNet) or field.dimension != 1:
+        return []
+    w, b = field.weight(t).reshape(()), field.bias(t).reshape(())
+    return [(z - b) / w for z in field.activation.kinks]
 
 
 def divergence(field: Any, t: Real[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, ""]:
