@@ -9,7 +9,6 @@ from jaxtyping import Array, ArrayLike, Float, Real
 
 from .parameters import is_parameter, parameters_in
 from .pieces import Piece, piece_around
-from .simresnet import SimResNet
 
 
 def breakpoints(field: Any) -> tuple[float, ...]:
@@ -35,6 +34,9 @@ class _OnPiece(eqx.Module):
 
     def divergence(self, t: Real[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, "*points"]:
         return divergence(self.field, self.piece(t), x)
+
+    def kinks(self, t: Real[ArrayLike, ""]) -> list[Array]:
+        return kinks(self.field, self.piece(t))
 
 
 def _named(field: Any) -> tuple[float, ...]:
@@ -79,12 +81,9 @@ def check_moved(out: Any, point: Float[Array, "*d"], who: str, what: str) -> Non
 
 
 def kinks(field: Any, t: Real[ArrayLike, ""]) -> list[Array]:
-    """The places x at which the velocity of a network in one dimension has a kink, w x + b being one of its activation; none
-    where w = 0, which is infinite or no number, and none of a field that is no network."""
-    if not isinstance(field, SimResNet) or field.dimension != 1:
-        return []
-    w, b = field.weight(t).reshape(()), field.bias(t).reshape(())
-    return [(z - b) / w for z in field.activation.kinks]
+    """The places x at which the velocity in one dimension has a kink, as far as the field names them by a method `kinks(t)`;
+    one that is infinite or no number is none."""
+    return list(field.kinks(t)) if hasattr(field, "kinks") else []
 
 
 def divergence(field: Any, t: Real[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, ""]:

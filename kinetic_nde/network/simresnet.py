@@ -72,6 +72,14 @@ class SimResNet(eqx.Module):
             return slope * weight.reshape(())
         return jnp.sum(slope * (weight if weight.ndim == 0 else jnp.diagonal(weight)))
 
+    def kinks(self, t: Real[ArrayLike, ""]) -> list[Array]:
+        """The places x at which v(t, x) has a kink, one of the activation's at w x + b, in one dimension; none in more. Infinite
+        or no number for w = 0."""
+        if self.dimension > 1:
+            return []
+        weight, bias = self.weight(t).reshape(()), self.bias(t).reshape(())
+        return [(z - bias) / weight for z in self.activation.kinks]
+
     def _argument(self, t: Real[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, "*d"]:
         weight, bias = self.weight(t), self.bias(t)
         if self.dimension == 1:
