@@ -45,7 +45,8 @@ def fit(samples: Ensemble | ArrayLike | list, family: AbstractFamily | None = No
     - `nu`: the strength of the noise, 1 by default. The steady state determines w / nu^2 and b / nu^2 only (C21): it is a
       choice, that of the unit of time. For the generalised Gamma the default is the nu that belongs to weight 1.
 
-    By maximum likelihood with exact gradients and Hessians, from starting values by moments. Samples in other units give the
+    By maximum likelihood with exact gradients and Hessians, from starting values by moments, for the Pareto tail from the
+    best of 400 values of mu, since its likelihood has several maxima for samples that are not its own. Samples in other units give the
     same distribution in these units. Standard errors are those of the observed information, and of weight and bias by
     the delta method. The density of the Pareto tail is continuous with its first derivatives where a passes a sample,
     only the second jumps, so that they hold for its threshold too.
