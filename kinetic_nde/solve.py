@@ -14,6 +14,7 @@ from ._values import as_count, as_floating, as_key, cast, common_float, default_
 from .adjoints.adjoint import AbstractAdjoint, CheckpointAdjoint, in_force
 from .distributions.density import Density
 from .distributions.ensemble import Ensemble
+from .distributions.stack import check_one
 from .equations.balance_law import walls_off_grid
 from .equations.binary_boltzmann import BinaryBoltzmann
 from .equations.boltzmann import Boltzmann
@@ -87,7 +88,7 @@ def solve(
     lengths count as constants.
 
     Raises `TypeError` for an equation, a distribution or a method that do not go together and for what is no key,
-    `ValueError` for a missing key, and for shapes and values that are wrong as far as they are known; traced values that
+    `ValueError` for a missing key, for a stack of initial distributions, and for shapes and values that are wrong as far as they are known; traced values that
     are wrong end in a `Result`.
 
     >>> import kinetic_nde as kn
@@ -122,6 +123,7 @@ def _choose(equation: Any, initial: Any, method: Any) -> AbstractMethod:
         raise TypeError(f"the first argument is an equation such as kn.MeanField(net), not {type(equation).__name__}")
     if not isinstance(initial, Density | Ensemble):
         raise TypeError(f"the initial distribution is a kn.Density or a kn.Ensemble, not {type(initial).__name__}")
+    check_one(initial, "a solve")
     for law, kind, methods in _METHODS:
         if isinstance(equation, law) and isinstance(initial, kind):
             chosen = methods[0]() if method is None else method

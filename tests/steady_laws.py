@@ -31,6 +31,10 @@ class AnyField(eqx.Module):
         gamma = jnp.where(z > 0, -(power - 1) / self.delta * positive, jnp.zeros_like(z))
         return jnp.stack([z, jnp.maximum(z, 0), jnp.tanh(z), gamma, z * jnp.cos(z), z - z**3])[self.which]
 
+    def kinks(self, t):
+        """Where sigma is ReLU or that of the generalised Gamma."""
+        return [jnp.where(self.which % 2 == 1, -self.b / self.w, jnp.nan)]
+
 
 class PowerOfX(eqx.Module):
     """K(x) = scale |x|^exponent |1 - x|^other."""

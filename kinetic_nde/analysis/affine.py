@@ -12,6 +12,7 @@ from .._values import require
 from ..distributions.density import Density
 from ..distributions.ensemble import Ensemble
 from ..distributions.profile import gauss
+from ..distributions.stack import check_mass, check_one
 from ..methods.tolerances import controller
 from ..network import field as fields
 from ..network.activations import Identity
@@ -109,12 +110,12 @@ def check_1d(net: Any, distribution: Any, what: str) -> None:
         raise TypeError(f"{what} is of a kn.SimResNet, not of {type(net).__name__}")
     if not isinstance(distribution, Density | Ensemble):
         raise TypeError(f"{what} is of a kn.Density or a kn.Ensemble, not of {type(distribution).__name__}")
-    for name, dimension in (("network", net.dimension), ("distribution", getattr(distribution, "dimension", 1))):
+    check_one(distribution, what)
+    check_mass(distribution, what)
+    for name, dimension in (("network", net.dimension), ("distribution", distribution.dimension)):
         if dimension != 1:
             raise ValueError(f"{what} is for one dimension, got a {name} of dimension {dimension}")
     values = distribution.values if isinstance(distribution, Density) else distribution.samples
-    if values.ndim > 1 and isinstance(distribution, Density):
-        raise ValueError(f"{what}: a density has averages of shape {values.shape}; map over a stack by jax.vmap")
     require(
         lambda: np.all(np.isfinite(values)), lambda: f"{what}: the distribution has values that are not finite", values
     )

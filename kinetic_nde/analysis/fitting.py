@@ -7,8 +7,9 @@ import numpy as np
 from jaxtyping import ArrayLike
 from scipy.stats import ks_1samp
 
-from .._values import as_floating, known, under_jit
+from .._values import as_float64, known, under_jit
 from ..distributions.ensemble import Ensemble
+from ..distributions.stack import check_one
 from .families.family import AbstractFamily, strength
 from .families.gaussian import GaussianFamily
 from .families.generalized_gamma import GeneralizedGammaFamily
@@ -44,7 +45,8 @@ def fit(samples: Ensemble | ArrayLike | list, family: AbstractFamily | None = No
     - `nu`: the strength of the noise, 1 by default. The steady state determines w / nu^2 and b / nu^2 only (C21): it is a
       choice, that of the unit of time. For the generalised Gamma the default is the nu that belongs to weight 1.
 
-    By maximum likelihood with exact gradients and Hessians, from starting values by moments. Samples in other units give the
+    By maximum likelihood with exact gradients and Hessians, from starting values by moments, for the Pareto tail from the
+    best of 400 values of mu, since its likelihood has several maxima for samples that are not its own. Samples in other units give the
     same distribution in these units. Standard errors are those of the observed information, and of weight and bias by
     the delta method. The density of the Pareto tail is continuous with its first derivatives where a passes a sample,
     only the second jumps, so that they hold for its threshold too.
@@ -129,10 +131,9 @@ def _families(family: Any) -> tuple[AbstractFamily, ...]:
 def _checked(samples: Any) -> np.ndarray:
     """The samples as float64."""
     if isinstance(samples, Ensemble):
+        check_one(samples, "fit")
         samples = samples.samples[:, 0] if samples.samples.ndim == 2 and samples.dimension == 1 else samples.samples
-    # NumPy's own: float64 also where JAX is set to less.
-    x = samples if isinstance(samples, np.ndarray) and samples.dtype.kind == "f" else as_floating(samples, "samples")
-    x = np.asarray(x, dtype=np.float64)
+    x = as_float64(samples, "samples")
     if x.ndim != 1 or x.size == 0:
         raise ValueError(f"fit needs samples of shape (M,), got shape {x.shape}")
     if not np.all(np.isfinite(x)):

@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
-from .._values import as_count, as_floating, cast, common_float, require
+from .._values import as_count, as_floating, cast, common_float, ratio, require
 from ..adjoints.adjoint import AbstractAdjoint, CheckpointAdjoint
 from ..distributions.density import Density
 from ..distributions.ensemble import Ensemble
+from ..distributions.stack import check_mass, check_one
 from ..equations.mean_field import MeanField
 from ..methods.backward import carried_back
 from ..methods.method import check_velocity, with_field
@@ -99,7 +100,10 @@ class Flow(eqx.Module):
             raise ValueError("a flow cannot have walls: the mass that is pushed against them has no density")
         if isinstance(base, type):
             raise TypeError(f"the base of a flow must be an object: did you mean {base.__name__}(...)?")
-        if not isinstance(base, Density) and not (hasattr(base, "log_prob") and hasattr(base, "sample")):
+        if isinstance(base, Density):
+            check_one(base, "the base of a flow")
+            check_mass(base, "the base of a flow")
+        elif not (hasattr(base, "log_prob") and hasattr(base, "sample")):
             raise TypeError(f"the base of a flow is a kn.Density or has log_prob and sample, not {base!r}")
         if not isinstance(adjoint, AbstractAdjoint):
             raise TypeError(f"adjoint must be kn.CheckpointAdjoint() or kn.ForwardMode(), not {adjoint!r}")
@@ -214,7 +218,7 @@ def _logarithm(base: Any) -> Any:
     profile, mass = base.profile, base.mass
 
     def log_prob(x: Array) -> Array:
-        height = profile.height(x) / mass
+        height = ratio(profile.height(x), mass)
         present = height > 0
         return jnp.where(present, jnp.log(jnp.where(present, height, jnp.ones_like(height))), -jnp.inf)
 

@@ -10,6 +10,7 @@ from .._values import cast, common_float, require
 from ..distributions.density import Density
 from ..distributions.ensemble import Ensemble
 from ..distributions.points import points
+from ..distributions.stack import check_mass, check_one
 from ..network.activations import Identity
 from ..network.mapped import mapped
 from ..network.parameters import AbstractParameter
@@ -41,13 +42,15 @@ def mean_preserving_bias(net: SimResNet, initial: Density | Ensemble) -> Abstrac
         raise TypeError(f"mean_preserving_bias is of a kn.SimResNet, not of {type(net).__name__}")
     if not isinstance(initial, Density | Ensemble):
         raise TypeError(f"the mean is that of a kn.Density or a kn.Ensemble, not of {type(initial).__name__}")
+    check_one(initial, "mean_preserving_bias")
+    check_mass(initial, "mean_preserving_bias")
     if not isinstance(net.activation, Identity):
         raise ValueError(
             f"mean_preserving_bias needs the identity as activation, not {type(net.activation).__name__}, with which the mean "
             "moves by more than w m + b; kn.linearised(net) is such a network for kn.Sigmoid() and kn.Tanh(), and an approximation"
         )
     net, initial = cast((net, initial), common_float(net, initial))
-    one = getattr(initial, "dimension", 1) == 1
+    one = initial.dimension == 1
     mean = points(initial, 1).mean if one else initial.mean
     require(lambda: jnp.all(jnp.isfinite(mean)), lambda: f"the mean of the initial distribution is {mean}", mean)
     value = net.weight(jnp.zeros((), mean.dtype))

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._values import cast, common_float, require
+from .._values import cast, common_float, ratio, require
 from ..distributions.density import Density
 from ..distributions.ensemble import Ensemble
 from ..distributions.grid import Grid
+from ..distributions.stack import check_mass, check_one
 
 Distribution = TypeVar("Distribution", bound=Density | Ensemble)
 
@@ -41,6 +42,8 @@ def self_similar(distribution: Distribution) -> Distribution:
     """
     if not isinstance(distribution, Density | Ensemble):
         raise TypeError(f"self_similar is of a kn.Density or a kn.Ensemble, not of {type(distribution).__name__}")
+    check_one(distribution, "self_similar")
+    check_mass(distribution, "self_similar")
     mean, scaled = _in_units_of_the_mean(cast(distribution, common_float(distribution)))
     require(
         lambda: np.all(np.asarray(mean) > 0),
@@ -58,6 +61,7 @@ def _in_units_of_the_mean(distribution: Any) -> tuple[Float[Array, "*d"], Any]:
     mean = distribution.mean
     unit = jnp.where(mean > 0, mean, jnp.full_like(mean, jnp.nan))
     if isinstance(distribution, Ensemble):
-        return mean, Ensemble(distribution.samples / jnp.broadcast_to(unit, distribution.samples.shape))
+        return mean, Ensemble(ratio(distribution.samples, jnp.broadcast_to(unit, distribution.samples.shape)))
     grid = distribution.grid
-    return mean, Density(Grid(grid.lower / unit, grid.upper / unit, grid.cells), distribution.values * jnp.prod(unit))
+    scaled = Grid(ratio(grid.lower, unit), ratio(grid.upper, unit), grid.cells)
+    return mean, Density(scaled, distribution.values * jnp.prod(unit))

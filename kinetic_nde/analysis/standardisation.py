@@ -10,6 +10,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from .._values import as_floating, known, require
 from ..distributions.ensemble import Ensemble
+from ..distributions.stack import check_one
 
 # A column is determined by others where they leave less than this part of its spread.
 _LEAST_REST = 1e-6
@@ -18,6 +19,8 @@ _LEAST_REST = 1e-6
 def as_samples(samples: Any) -> Float[Array, "m *d"]:
     """Samples (M,) or (M, d) as an array; `ValueError` for another shape, for values that are traced and for those that
     are not finite."""
+    if isinstance(samples, Ensemble):
+        check_one(samples, "a fit to samples")
     given = samples.samples if isinstance(samples, Ensemble) else samples
     if not known(given):
         raise ValueError("samples must be known: outside jit, vmap and grad")

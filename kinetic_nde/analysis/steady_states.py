@@ -10,6 +10,7 @@ from jaxtyping import ArrayLike
 from .._values import cast, common_float, default_float, known
 from ..distributions.density import Density
 from ..distributions.ensemble import Ensemble
+from ..distributions.stack import check_mass, check_one
 from ..equations.equation import as_field
 from ..network import field as fields
 from ..network.simresnet import SimResNet
@@ -78,6 +79,9 @@ def steady_states(
     field = cast(as_field(net), default_float())
     if not isinstance(initial, Density | Ensemble | None):
         raise TypeError(f"the initial distribution is a kn.Density or a kn.Ensemble, not {type(initial).__name__}")
+    if initial is not None:
+        check_one(initial, "steady_states")
+        check_mass(initial, "steady_states")
     d = _dimension(field, initial)
     if d > 1 and not isinstance(field, SimResNet):
         raise TypeError(
@@ -88,6 +92,7 @@ def steady_states(
             "in more than one dimension samples are followed to where they rest: give some of the density, "
             "kn.Ensemble(density.sample(jax.random.key(0), 10_000))"
         )
+    fields.check_velocity(field, jnp.zeros(() if d == 1 else (d,), default_float()))
     _check_autonomous(field)
     initial = cast(initial, default_float())
     # The rounding of the numbers that were given, a few times over.

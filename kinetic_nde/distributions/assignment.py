@@ -10,8 +10,8 @@ from jaxtyping import Array, Float, Int
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from .._values import known
-from .quantiles import nonzero, root
+from .._values import known, root
+from .quantiles import nonzero
 
 # Pairs in a matching. So many take seconds, twice as many a minute.
 _MOST = 2000

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
-from .._values import as_floating, require
+from .._values import as_floating, ratio, require
 from . import plane, profile
 from .averages import function_averages, gaussian_averages, uniform_averages
 from .dirac import dirac_averages
@@ -17,6 +17,7 @@ from .kernel_density import kernel_density
 from .plane import Plane, as_axis
 from .product_kernels import product_kernel_density
 from .profile import Profile
+from .stack import check_mass, check_one
 
 # Averages a little below zero are rounding; more is a mistake of whoever made them.
 _TOLERATED = 1e-14
@@ -29,6 +30,11 @@ class Density(eqx.Module):
     Between the averages the density is the parabola of the third-order reconstruction in each cell, in two dimensions one
     along each axis and a mixed term, kept from going below zero: moments, distribution function, quantiles and samples are
     those of this piecewise polynomial, exactly.
+
+    `jax.vmap`, and `solution.distributions`, give a stack, one density whose averages and grid have further axes in front.
+    Nothing is asked of a stack but its `dimension`: all else is a `ValueError`, and `jax.vmap` maps over it. Where all
+    averages are zero, as after all mass has left through open ends, mean, variance, cdf and quantiles are a `ValueError`, or
+    NaN if that is traced.
 
     Raises `ValueError` if the shape is not the grid's, if a value is not finite or below -1e-14 of the largest, or if
     there is no mass.
@@ -45,6 +51,7 @@ class Density(eqx.Module):
     def __init__(self, grid: Grid, values: ArrayLike | list):
         if not isinstance(grid, Grid):
             raise TypeError(f"a density lives on a kn.Grid, not {grid!r}")
+        check_one(grid, "the grid of a density")
         self.grid, self.values = grid, as_floating(values, "the averages of a density")
         if self.values.shape != grid.shape:
             raise ValueError(
@@ -87,7 +94,8 @@ class Density(eqx.Module):
         Around samples (M, 2) a product of two Gaussians, with one bandwidth or one for each axis: averages exact to
         rounding, in time M times the number of cells, by matrix products.
 
-        Kernels are mirrored at the ends of the grid, so that none of the mass is lost there. The default bandwidth is
+        Kernels are mirrored at the ends of the grid, as often as they reach across it, so that none of the mass is lost
+        there: with a bandwidth far beyond the grid they are uniform. The default bandwidth is
         Silverman's, 0.9 min(std, IQR / 1.34) M^(-1/5), and min(std, IQR / 1.34) M^(-1/6) along each of two axes;
         `bandwidth=0` is the histogram. With `weights` (M,), of any sum, a sample's share of the mass is that of its weight, and
         in the default bandwidth stand the weighted spread and 1 / sum(share^2) for M.
@@ -149,28 +157,40 @@ class Density(eqx.Module):
         return self.grid.dimension
 
     @property
+    def stacked(self) -> bool:
+        """Whether this is a stack of densities."""
+        return self.grid.stacked or self.values.shape != self.grid.shape
+
+    @property
     def mass(self) -> Float[Array, ""]:
         """int g dx."""
+        check_one(self, "mass")
         return jnp.sum(self.values) * self.grid.volume
 
     @property
     def mean(self) -> Float[Array, "*axes"]:
         """int x g dx / mass."""
-        return self.moment(1) / self.mass
+        self._needs_mass("mean")
+        return ratio(self.moment(1), self.mass)
 
     @property
     def variance(self) -> Float[Array, "*axes_axes"]:
         """int (x - mean)^2 g dx / mass, never negative; in two dimensions the covariance (2, 2), positive semidefinite."""
-        return self.profile.moment(2, self.mean) / self.mass if self.dimension == 1 else self.plane.covariance()
+        self._needs_mass("variance")
+        if self.dimension == 2:
+            return self.plane.covariance()
+        return ratio(self.profile.moment(2, self.mean), self.mass)
 
     @property
     def energy(self) -> Float[Array, ""]:
         """m_2 = int |x|^2 g dx."""
+        check_one(self, "energy")
         return jnp.sum(self.moment(2))
 
     def moment(self, k: int) -> Float[Array, "*axes"]:
         """m_k = int x^k g dx, by component in two dimensions, exact on the parabolas. `ValueError` for a negative
         order."""
+        check_one(self, "moment")
         if k < 0:
             raise ValueError(f"the order of a moment must not be negative, got {k}")
         if self.dimension == 1:
@@ -190,7 +210,12 @@ class Density(eqx.Module):
         self._needs_plane("plane")
         return plane.reconstruct(self.grid, self.values)
 
+    def _needs_mass(self, name: str) -> None:
+        check_one(self, name)
+        check_mass(self, name)
+
     def _needs_line(self, name: str) -> None:
+        check_one(self, name)
         if self.dimension != 1:
             raise ValueError(
                 f"{name} is for densities in one dimension: this one has two, take that of a component, density.marginal(0) "
@@ -198,6 +223,7 @@ class Density(eqx.Module):
             )
 
     def _needs_plane(self, name: str) -> None:
+        check_one(self, name)
         if self.dimension != 2:
             raise ValueError(f"{name} is for densities in two dimensions, this one has {self.dimension}")
 
@@ -232,7 +258,8 @@ class Density(eqx.Module):
         Array(0.25, dtype=float64)
         """
         self._needs_line("cdf")
-        return self.profile.below(as_floating(x, "x")) / self.mass
+        self._needs_mass("cdf")
+        return ratio(self.profile.below(as_floating(x, "x")), self.mass)
 
     def quantile(self, q: ArrayLike) -> Float[Array, "*shape"]:
         """The smallest x with cdf(x) >= q, of the shape of q. `ValueError` for q outside [0, 1].
@@ -241,6 +268,7 @@ class Density(eqx.Module):
         Array(2., dtype=float64)
         """
         self._needs_line("quantile")
+        self._needs_mass("quantile")
         q = as_floating(q, "q")
         require(
             lambda: np.all((np.asarray(q) >= 0) & (np.asarray(q) <= 1)),
@@ -260,6 +288,7 @@ class Density(eqx.Module):
         >>> Density.uniform(0.0, 1.0, Grid(0.0, 1.0, 10)).sample(jax.random.key(0), 5).shape
         (5,)
         """
+        self._needs_mass("sample")
         shares = jax.random.uniform(key, (n, *self.grid.lower.shape), self.values.dtype)
         return self.quantile(shares) if self.dimension == 1 else self.plane.quantile(shares)
 
@@ -273,6 +302,7 @@ class Density(eqx.Module):
         >>> round(float(density.mass), 12)
         1.0
         """
+        check_one(self, "on")
         if grid.dimension != self.dimension:
             raise ValueError(
                 f"a density of dimension {self.dimension} cannot be on a grid of dimension {grid.dimension}"

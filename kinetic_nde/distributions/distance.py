@@ -11,6 +11,7 @@ from .density import Density
 from .ensemble import Ensemble
 from .quantiles import distance
 from .sliced import sliced
+from .stack import check_mass, check_one
 
 
 def wasserstein(
@@ -46,7 +47,8 @@ def wasserstein(
     Works under `jit`, `vmap` and `grad`; `order` and `projections` are static. Derivatives hold the matching fixed, which is
     right wherever the best one is unique. A matching of traced samples is found by a callback to the host.
 
-    Raises `TypeError` for what is no distribution and for a key that is none, `ValueError` for order < 1, for distributions of different dimensions,
+    Raises `TypeError` for what is no distribution and for a key that is none, `ValueError` for order < 1, for a stack, for a density without
+    mass, for distributions of different dimensions,
     for `projections` in one dimension, which needs none, for a density in two dimensions without, and unless `projections`
     and `key` come together.
 
@@ -62,6 +64,8 @@ def wasserstein(
     for each in (p, q):
         if not isinstance(each, Density | Ensemble):
             raise TypeError(f"wasserstein is between densities and ensembles, not {type(each).__name__}")
+        check_one(each, "wasserstein")
+        check_mass(each, "wasserstein")
     if not isinstance(order, numbers.Real):
         raise TypeError(f"the order of a Wasserstein distance is a number and static, not {type(order).__name__}")
     power = float(order)

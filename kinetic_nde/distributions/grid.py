@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._values import as_floating, known, require
-from ..network.field import breakpoints
+from ..network.field import breakpoints, check_velocity
+from .stack import check_one
 
 
 class Grid(eqx.Module):
@@ -84,6 +85,7 @@ class Grid(eqx.Module):
                 "Grid.covering follows characteristics, and noise carries mass beyond them: take a wide grid and see stats['mass_lost'], or walls"
             )
         ends = jnp.stack(initial.support(1e-12))
+        check_velocity(equation.field, ends[0])
         t1 = float(t1)
         if not (np.isfinite(t1) and t1 >= 0):
             raise ValueError(f"t1 must be finite and not negative, got {t1}")
@@ -104,6 +106,11 @@ class Grid(eqx.Module):
         return len(self.shape)
 
     @property
+    def stacked(self) -> bool:
+        """Whether this is a stack of grids, whose bounds have further axes, as that of `solution.distributions` is."""
+        return self.lower.shape != (() if self.dimension == 1 else (self.dimension,))
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """The shape of an array with one number per cell."""
         return self.cells if isinstance(self.cells, tuple) else (self.cells,)
@@ -111,6 +118,7 @@ class Grid(eqx.Module):
     @property
     def axes(self) -> tuple["Grid", ...]:
         """One grid in one dimension for each axis."""
+        check_one(self, "a grid's axes")
         if self.dimension == 1:
             return (self,)
         return tuple(Grid(self.lower[axis], self.upper[axis], cells) for axis, cells in enumerate(self.cells))
@@ -118,6 +126,7 @@ class Grid(eqx.Module):
     @property
     def length(self) -> Float[Array, "*axes"]:
         """upper - lower, (2,) in two dimensions."""
+        check_one(self, "a grid's length")
         return self.upper - self.lower
 
     @property

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from .._values import require
+from .._values import ratio, require
 from .averages import as_point
 from .grid import Grid, box
 from .profile import Profile, differences, integral, minimum, place, place_of_mass, positive_share, shapes
@@ -42,7 +42,7 @@ class Plane(NamedTuple):
     def mean(self) -> Float[Array, " 2"]:
         """int x P dx / int P dx, exact."""
         lines = self.line(0), self.line(1)
-        return jnp.stack([line.moment(1) for line in lines]) / (jnp.sum(self.average) * self.grid.volume)
+        return ratio(jnp.stack([line.moment(1) for line in lines]), jnp.sum(self.average) * self.grid.volume)
 
     @jax.jit
     def covariance(self) -> Float[Array, "2 2"]:
@@ -55,7 +55,7 @@ class Plane(NamedTuple):
         whole, eta, xi = parts[0], parts[1], parts[2]
         both = jnp.sum(y[None, :] * whole + eta, axis=1) @ x + jnp.sum(xi, axis=0) @ y
         xy = self.grid.volume * (both + jnp.sum(self.twist) * (self.grid.volume / 144))
-        return jnp.array([[xx, xy], [xy, yy]]) / mass
+        return ratio(jnp.array([[xx, xy], [xy, yy]]), mass)
 
     def conditional(self, axis: int, at: float | ArrayLike) -> Float[Array, " cells"]:
         """The averages, of mass 1, over the cells of the other component where component `axis` equals `at`; NaN where that
@@ -75,7 +75,7 @@ class Plane(NamedTuple):
         heights = jnp.maximum(average + s * slope + (s**2 - 1 / 12) * curvature, 0)
         mass = jnp.sum(heights) * other.width
         require(lambda: mass > 0, lambda: f"there is no mass at {name}={point}, and so no distribution there", mass)
-        return jnp.where(inside, heights / mass, jnp.full_like(heights, jnp.nan))
+        return jnp.where(inside, ratio(heights, mass), jnp.full_like(heights, jnp.nan))
 
     @jax.jit
     def quantile(self, q: Float[Array, "n 2"]) -> Float[Array, "n 2"]:

@@ -1,15 +1,17 @@
 """A distribution as weighted points with the same moments."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._values import ratio
 from .density import Density
 from .ensemble import Ensemble
 from .profile import gauss
+from .stack import check_one
 
 
 class Points(NamedTuple):
@@ -27,7 +29,7 @@ class Points(NamedTuple):
     @property
     def mean(self) -> Float[Array, ""]:
         """m_1 / m_0."""
-        return jnp.sum(self.weight * self.x) / self.mass
+        return ratio(jnp.sum(self.weight * self.x), self.mass)
 
     def power_sums(self, order: int) -> Float[Array, " orders"]:
         """The moments m_0 .. m_order."""
@@ -47,13 +49,14 @@ def points(
     """The part of a distribution in one dimension that lies in (lower, upper), exact for moments up to `order`: the
     samples of an ensemble, Gauss points on the parabolas of a density, of which the cells at both ends count in part.
 
-    Raises `ValueError` for an ensemble in more than one dimension.
+    Raises `ValueError` for an ensemble in more than one dimension and for a stack.
 
     >>> from kinetic_nde.distributions.grid import Grid
     >>> half = points(Density.uniform(0.0, 2.0, Grid(0.0, 2.0, 3)), 2, lower=1.0)
     >>> half.power_sums(2).round(4)  # of 1/2 on (1, 2)
     Array([0.5   , 0.75  , 1.1667], dtype=float64)
     """
+    check_one(distribution, "a moment")
     if isinstance(distribution, Ensemble):
         if distribution.dimension != 1:
             raise ValueError(f"moments are for one dimension, got an ensemble of dimension {distribution.dimension}")
@@ -62,7 +65,15 @@ def points(
         return Points(x, jnp.where(inside, jnp.full_like(x, 1 / x.size), jnp.zeros_like(x)))
     grid, profile = distribution.grid, distribution.profile
     centers, width = grid.centers, grid.width
-    first, last = (jnp.clip((end - centers) / width, -0.5, 0.5) for end in (lower, upper))
+
+    def across(end: Any) -> Array:
+        """The place of an end in each cell."""
+        end = jnp.asarray(end, centers.dtype)
+        # An infinite end divided by the width has a derivative that is no number.
+        near = jnp.where(jnp.isfinite(end), end, grid.lower)
+        return jnp.where(jnp.isfinite(end), jnp.clip((near - centers) / width, -0.5, 0.5), 0.5 * jnp.sign(end))
+
+    first, last = across(lower), across(upper)
     share = jnp.maximum(last - first, 0)
     # Degree: `order` and the parabola's 2.
     nodes, weights = (jnp.asarray(each, centers.dtype) for each in gauss((order + 4) // 2))

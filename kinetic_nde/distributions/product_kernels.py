@@ -7,8 +7,10 @@ from jax.scipy.special import ndtr
 from jaxtyping import Array, ArrayLike, Bool, Float
 
 from .._values import as_floating, cast, common_float, known, require
+from .bandwidth import silverman
 from .grid import Grid
-from .kernel_density import averages, cell_of, checked, checked_weights, silverman, summed
+from .kernel_density import averages, cell_of, checked, checked_weights, summed
+from .wide_kernels import cosines, is_wide, masses_of_cosines
 
 # Numbers in what is made of the samples of one chunk: 32 MiB, whatever the number of samples.
 _NUMBERS = 2**22
@@ -41,7 +43,7 @@ def product_kernel_density(
     weights: ArrayLike | list | None,
 ) -> Float[Array, "nx ny"]:
     """The averages behind `Density.from_samples` in two dimensions: of a kernel around each sample, the product of two
-    normal densities, with its mirror images at the ends of the grid; the histogram where both bandwidths are known to be
+    normal densities, with all of its mirror images at the ends of the grid; the histogram where both bandwidths are known to be
     0."""
     samples, tolerance = checked(samples, grid)
     shares = checked_weights(weights, samples)
@@ -78,7 +80,15 @@ def _smooth(samples: Array, weights: Array | None, grid: Grid, widths: Array) ->
 
 
 def _along(samples: Float[Array, " m"], grid: Grid, width: Float[Array, ""]) -> Float[Array, "m cells"]:
-    """The mass of each kernel in each cell of a line."""
+    """The mass of each kernel, with all of its mirror images, in each cell of a line."""
+    return jax.lax.cond(is_wide(grid, width), _by_cosines, _by_images, samples, grid, width)
+
+
+def _by_cosines(samples: Float[Array, " m"], grid: Grid, width: Float[Array, ""]) -> Float[Array, "m cells"]:
+    return jnp.matmul(cosines(samples, grid), masses_of_cosines(grid, width), precision="highest")
+
+
+def _by_images(samples: Float[Array, " m"], grid: Grid, width: Float[Array, ""]) -> Float[Array, "m cells"]:
     # Zero is a histogram along this axis, but for samples at faces, and a derivative must not divide by it.
     width = jnp.maximum(width, 1e-6 * grid.width)
     images = jnp.stack([samples, 2 * grid.lower - samples, 2 * grid.upper - samples], axis=1)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._values import common_float
+from .._values import common_float, ratio, root
 from . import profile
 from .density import Density
 from .ensemble import Ensemble
@@ -50,14 +50,6 @@ def _differences(p: _Kind, q: _Kind) -> tuple[Array, Array, Array]:
     return right - left, a[0] - b[0], a[1] - b[1]
 
 
-def root(power: Float[Array, ""], order: float) -> Float[Array, ""]:
-    """W_p from W_p^p, whose derivative at 0 is 0."""
-    if order == 1:
-        return power
-    positive = power != 0  # NaN too
-    return jnp.where(positive, jnp.where(positive, power, jnp.ones_like(power)) ** (1 / order), jnp.zeros_like(power))
-
-
 def _pieces(p: _Kind, dtype: jnp.dtype) -> tuple[Array, Array, Array]:
     """The quantile function as linear pieces: knots s (k + 1,), and its values (k,) at the left and at the right end of
     each piece."""
@@ -69,14 +61,13 @@ def _pieces(p: _Kind, dtype: jnp.dtype) -> tuple[Array, Array, Array]:
         x, weight = jax.lax.sort((p.x.astype(dtype), p.weight.astype(dtype)), num_keys=1)
         below = jnp.cumsum(weight)
         # By rounding the sum may end elsewhere than at 1.
-        return jnp.concatenate([jnp.zeros(1, dtype), (below / below[-1]).at[-1].set(1.0)]), x, x
+        return jnp.concatenate([jnp.zeros(1, dtype), ratio(below, below[-1]).at[-1].set(1.0)]), x, x
     places = jnp.arange(1, _PARTS + 1, dtype=dtype) / _PARTS
     parts = p.profile
     cumulative = jnp.cumsum(p.values)
     start = jnp.concatenate([jnp.zeros(1, p.values.dtype), cumulative[:-1]])
-    below = (start[:, None] + parts.masses((places - 0.5).astype(p.values.dtype)) / p.grid.width).reshape(
-        -1
-    ) / cumulative[-1]
+    masses = parts.masses((places - 0.5).astype(p.values.dtype)) / p.grid.width
+    below = ratio((start[:, None] + masses).reshape(-1), cumulative[-1])
     # Rounding must not make the distribution function decrease, nor end elsewhere than at 1.
     below = jnp.clip(below, 0, 1).astype(dtype).at[-1].set(1.0)
     x = (p.grid.faces[:-1, None] + p.grid.width * places[None, :].astype(p.values.dtype)).reshape(-1).astype(dtype)
@@ -89,7 +80,7 @@ def _evaluate(pieces: tuple[Array, Array, Array], left: Array, right: Array) -> 
     knots, low, high = pieces
     piece = jnp.clip(jnp.searchsorted(knots, 0.5 * (left + right), side="right") - 1, 0, low.size - 1)
     start, length = knots[piece], knots[piece + 1] - knots[piece]
-    rate = (high[piece] - low[piece]) / jnp.where(length > 0, length, jnp.ones_like(length))
+    rate = ratio(high[piece] - low[piece], jnp.where(length > 0, length, jnp.ones_like(length)))
     return low[piece] + rate * (left - start), low[piece] + rate * (right - start)
 
 
@@ -97,7 +88,7 @@ def _mean_power(a: Array, b: Array, order: float | int) -> Array:
     """The mean of |z|^p along the straight line from a to b, exact."""
     crossing = a * b < 0
     total = jnp.where(crossing, jnp.abs(a) + jnp.abs(b), jnp.ones_like(a))
-    split = (_power(a, order + 1) + _power(b, order + 1)) / ((order + 1) * total)
+    split = ratio(_power(a, order + 1) + _power(b, order + 1), (order + 1) * total)
     # Without a change of sign by quadrature: the closed form divides by b - a.
     nodes, weights = profile.gauss(8)
     even = sum(w * _power(0.5 * (a + b) + s * (b - a), order) for s, w in zip(nodes, weights, strict=True))

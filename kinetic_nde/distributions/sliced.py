@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._values import cast, common_float
+from .._values import cast, common_float, root
 from .density import Density
 from .ensemble import Ensemble
 from .points import Points, points_of_plane
-from .quantiles import cost, nonzero, root
+from .quantiles import cost, nonzero
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3))

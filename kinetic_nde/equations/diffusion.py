@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from .._values import as_floating, known, require
 from ..distributions.grid import Grid
+from ..network.field import check_moved
 
 
 class AbstractDiffusion(eqx.Module):
@@ -104,9 +105,6 @@ def _on(diffusion: Any, grid: Grid) -> tuple[Array, Array]:
 
 
 def check_shape(diffusion: Any, point: Float[Array, "*d"]) -> None:
-    """Raises `ValueError` if K does not give what it is asked for: the shape of `point`."""
+    """Raises `ValueError` if K does not give what it is asked for: the shape and float type of `point`."""
     out = jax.eval_shape(diffusion, jax.ShapeDtypeStruct(point.shape, point.dtype))
-    if getattr(out, "shape", None) != point.shape:
-        raise ValueError(
-            f"a diffusion K(x) is called with points of shape {point.shape} and must give that shape, got {out}"
-        )
+    check_moved(out, point, "a diffusion K(x)", "")

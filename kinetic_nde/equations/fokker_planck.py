@@ -63,7 +63,8 @@ class FokkerPlanck(AbstractBalanceLaw):
             g = C K^-2 exp( int 2 v / (nu^2 K^2) dx ),
 
         Eq. (22) of Herty, Trimborn, Visconti (2021), as averages over the cells of the grid: by quadrature within the cells,
-        1e-6 of the largest average or better for tails, for kinks that the cells resolve and for powers above -0.7 too.
+        1e-6 of the largest average or better for tails, for kinks that the field names by a method `kinks(t)`, as a
+        `SimResNet` does, and for powers above -0.7 too; about 3e-6 for kinks that it does not name and the cells resolve.
 
         C is such that the mass is 1 between the walls, or on the whole line without: what is beyond the grid is then missing,
         as in `Density.gaussian`. A zero of K cuts the line. g is 0 on the side where it has no finite mass. A field that

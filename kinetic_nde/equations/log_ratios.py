@@ -9,11 +9,14 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Real
 
 from ..distributions.grid import Grid
+from ..network import field as fields
 
 # Panels across a cell and Gauss points in each.
 _PANELS, _POINTS = 16, 3
 # Cells that are cut geometrically towards both ends, those nearest to a zero of K: halves, and Gauss points in each.
 _DEEP, _DEEP_POINTS = 4, 8
+# A kink that is no further from a face, in widths of a cell, is taken to be there.
+_LEAST_CUT = 1e-4
 
 
 class Nodes(NamedTuple):
@@ -50,23 +53,39 @@ def log_averages(law: Any, grid: Grid, t: Real[ArrayLike, ""]) -> tuple[Float[Ar
     faces, width = grid.faces, grid.width
     dtype = faces.dtype
     offsets = jnp.asarray(_uniform(), dtype)
-    stretch = jnp.broadcast_to(width, offsets.shape)
+    cuts = _cuts(law, grid, t)
 
-    def plain(low: Array) -> tuple[Array, Array]:
-        nodes = Nodes(low + width * offsets, stretch, 1 / _PANELS)
+    def plain(low: Array, cut: Array) -> tuple[Array, Array]:
+        # As many panels on either side of the cut, which makes no difference in the middle of the cell.
+        second = offsets > 0.5
+        rates = jnp.where(second, 2 * (1 - cut), 2 * cut)
+        shares = jnp.where(second, 1 - (1 - offsets) * rates, offsets * rates)
+        nodes = Nodes(low + width * shares, width * rates, 1 / _PANELS)
         return log_integrals(integrand(law, t, nodes), nodes.length)
 
     def deep(low: Array, high: Array) -> tuple[Array, Array]:
         return _deep(law, t, low, high)
 
-    left, right = jax.vmap(plain)(faces[:-1])
+    left, right = jax.vmap(plain)(faces[:-1], cuts)
     # A power of the distance to a zero of K, or an exponential of its inverse, needs panels that shrink towards it.
     ends = jax.lax.stop_gradient(jax.vmap(law.diffusivity)(faces))
     least, most = jnp.minimum(ends[:-1], ends[1:]), jnp.maximum(ends[:-1], ends[1:])
     calm = least / jnp.where(most > 0, most, jnp.ones_like(most))
+    # A kink is no place of these panels, so that they are for its cell only if there is a zero of K too.
+    calm = jnp.where((cuts != 0.5) & (least > 0), jnp.ones_like(calm), calm)
     chosen = jnp.argsort(calm)[: min(_DEEP, grid.cells)]
     deep_left, deep_right = jax.vmap(deep)(faces[chosen], faces[chosen + 1])
     return left.at[chosen].set(deep_left), right.at[chosen].set(deep_right)
+
+
+def _cuts(law: Any, grid: Grid, t: Real[ArrayLike, ""]) -> Float[Array, " cells"]:
+    """Where across each cell, from 0 to 1, the panels change their length: at a kink of the velocity, if the field knows of
+    one there, else in the middle. A constant for differentiation: what moves with the kink is continuous there."""
+    cuts = jnp.full(grid.cells, 0.5, grid.lower.dtype)
+    for kink in fields.kinks(law.field, t):
+        place = jax.lax.stop_gradient((kink.astype(cuts.dtype) - grid.faces[:-1]) / grid.width)
+        cuts = jnp.where((place > _LEAST_CUT) & (place < 1 - _LEAST_CUT), place, cuts)
+    return cuts
 
 
 def integrand(law: Any, t: Real[ArrayLike, ""], nodes: Nodes) -> Integrand:

@@ -13,7 +13,7 @@ from .._values import as_floating, cast, common_float, known
 from ..distributions.density import Density
 from ..distributions.grid import Grid
 from ..network.activations import Identity
-from ..network.field import autonomous, breakpoints, frozen
+from ..network.field import autonomous, breakpoints, check_velocity, frozen
 from .balance_law import walls_off_grid
 from .diffusion import ConstantDiffusion, LinearDiffusion, check_diffusion
 from .far_ends import FarEnd, far_end, first_zero, strengths, zeros
@@ -36,7 +36,10 @@ def steady_state(law: Any, grid: Grid, t: Real[ArrayLike, ""] | None = None) -> 
     if not isinstance(grid, Grid):
         raise TypeError(f"steady_state takes a kn.Grid, not {grid!r}")
     if not known(law, grid, t):
-        raise ValueError("steady_state decides by values and needs known ones: call it outside jit, vmap and grad")
+        raise ValueError(
+            "steady_state decides by values and needs known ones: call it outside jit, vmap and grad, or make equation and grid "
+            "outside, which a compiled function may then use and return"
+        )
     with jax.ensure_compile_time_eval():
         return _steady_state(*cast((law, grid, _time(law.field, t)), common_float(grid, law.field)))
 
@@ -56,6 +59,7 @@ def _steady_state(law: Any, grid: Grid, t: Any) -> Density:
         raise ValueError(f"steady_state is for one dimension, the field has {dimension} and the grid {grid.dimension}")
     if not law.nu > 0:
         raise ValueError("with nu = 0 there is no steady density: kn.steady_states has the points of the mean field")
+    check_velocity(law.field, grid.lower)
     check_diffusion(law.diffusion, grid)
     if walls_off_grid(law, grid):
         raise ValueError(f"the walls are not at the ends of the grid [{grid.lower}, {grid.upper}]")

@@ -4,7 +4,6 @@ import abc
 from typing import Any, NamedTuple, TypeVar
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
@@ -12,7 +11,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from ..adjoints.adjoint import AbstractAdjoint
 from ..distributions.density import Density
 from ..equations.equation import AbstractEquation
-from ..network.field import breakpoints
+from ..network.field import breakpoints, check_velocity as check_velocity
 from .result import Result
 
 Equation = TypeVar("Equation", bound=AbstractEquation)
@@ -64,22 +63,6 @@ def check_line(method: AbstractMethod, initial: Density) -> None:
         raise ValueError(
             f"kn.{type(method).__name__} is for one dimension, the density has {initial.dimension}: kn.FiniteVolume moves "
             "densities in two"
-        )
-
-
-def check_velocity(field: Any, point: Float[Array, "*d"]) -> None:
-    """Raises `ValueError` if the field does not give a velocity of the shape of `point`; called where a solve is traced,
-    since calling a field to see what it gives takes longer than a small solve."""
-    try:
-        out = jax.eval_shape(field, jax.ShapeDtypeStruct((), point.dtype), point)
-    except Exception as error:
-        error.add_note(
-            f"A field is called as field(t, x), with a number t and here with points x of shape {point.shape}."
-        )
-        raise
-    if getattr(out, "shape", None) != point.shape:
-        raise ValueError(
-            f"the field is called with points of shape {point.shape} and must give velocities of that shape, got {out}"
         )
 
 

@@ -2,6 +2,7 @@
 
 import abc
 import math
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -15,8 +16,11 @@ class AbstractActivation(eqx.Module):
 
     A subclass gives the value, the derivative (used for the divergence of the network's velocity, so that no autodiff
     runs in a hot loop), the zeros in an interval (the candidates for clusters, Proposition 1) and the Lipschitz
-    constant (Theorem 1).
+    constant (Theorem 1). `kinks` are the places at which the derivative jumps, or the function is no longer smooth: a
+    quadrature ends a panel there.
     """
+
+    kinks: ClassVar[tuple[float, ...]] = ()
 
     @property
     @abc.abstractmethod
@@ -64,6 +68,8 @@ class ReLU(AbstractActivation):
     >>> ReLU()(jnp.array([-2.0, 3.0]))
     Array([0., 3.], dtype=float64)
     """
+
+    kinks: ClassVar[tuple[float, ...]] = (0.0,)
 
     @property
     def lipschitz(self) -> float:
@@ -155,6 +161,8 @@ class GeneralizedGamma(AbstractActivation):
     >>> GeneralizedGamma(delta=0.5, c=2.0).zeros(0.1, 10.0)
     Array([2.], dtype=float64)
     """
+
+    kinks: ClassVar[tuple[float, ...]] = (0.0,)
 
     delta: float = eqx.field(static=True, converter=float)
     c: float = eqx.field(static=True, converter=float)

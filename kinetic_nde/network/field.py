@@ -35,6 +35,9 @@ class _OnPiece(eqx.Module):
     def divergence(self, t: Real[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, "*points"]:
         return divergence(self.field, self.piece(t), x)
 
+    def kinks(self, t: Real[ArrayLike, ""]) -> list[Array]:
+        return kinks(self.field, self.piece(t))
+
 
 def _named(field: Any) -> tuple[float, ...]:
     return tuple(getattr(field, "breakpoints", ()))
@@ -44,6 +47,43 @@ def autonomous(field: Any) -> bool:
     """Whether the field promises not to depend on t between its breakpoints, by an attribute `autonomous`. No promise
     costs time only."""
     return bool(getattr(field, "autonomous", False))
+
+
+def check_velocity(field: Any, point: Float[Array, "*d"]) -> None:
+    """Raises `ValueError` if the field does not give a velocity of the shape and float type of `point`; called where a solve
+    is traced, since calling a field to see what it gives takes longer than a small solve."""
+    try:
+        out = jax.eval_shape(field, jax.ShapeDtypeStruct((), point.dtype), point)
+    except Exception as error:
+        error.add_note(
+            f"A field is called as field(t, x), with a number t and here with points x of shape {point.shape}."
+        )
+        raise
+    check_moved(out, point, "the field", "velocities of ")
+
+
+def check_moved(out: Any, point: Float[Array, "*d"], who: str, what: str) -> None:
+    """Raises `ValueError` unless `out`, what a function was found to give at `point`, has its shape and can be added to it:
+    no complex number, and no float of more digits, which the steps of a solver could not hold."""
+    if getattr(out, "shape", None) != point.shape:
+        raise ValueError(
+            f"{who} is called with points of shape {point.shape} and must give {what}that shape, got {out}"
+        )
+    if jnp.issubdtype(out.dtype, jnp.complexfloating):
+        hint = "take its real part"
+    elif out.dtype == point.dtype or out.weak_type or jnp.issubdtype(out.dtype, jnp.integer):
+        return
+    else:
+        hint = "write constants as Python floats, or end with .astype(x.dtype)"
+    raise ValueError(
+        f"{who} is called with points of {point.dtype} and must give {what}that type, got {out.dtype}: {hint}"
+    )
+
+
+def kinks(field: Any, t: Real[ArrayLike, ""]) -> list[Array]:
+    """The places x at which the velocity in one dimension has a kink, as far as the field names them by a method `kinks(t)`;
+    one that is infinite or no number is none."""
+    return list(field.kinks(t)) if hasattr(field, "kinks") else []
 
 
 def divergence(field: Any, t: Real[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, ""]:

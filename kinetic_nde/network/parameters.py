@@ -13,7 +13,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, Real
 
-from .._values import as_floating, known, require
+from .._values import as_float64, as_floating, known, require
 from .pieces import Piece, piece_around
 
 
@@ -255,7 +255,7 @@ def _table(name: str, times: Any, values: Any) -> tuple[tuple[float, ...], Array
         raise ValueError(
             f"the times of {name} are fixed data and must be known: build them with NumPy, outside jit, vmap and grad"
         )
-    known_times = np.asarray(times, dtype=float)
+    known_times = as_float64(times, f"the times of {name}")
     if known_times.ndim != 1 or known_times.size == 0:
         raise ValueError(f"{name} needs a list of times, got shape {known_times.shape}")
     if not np.all(np.isfinite(known_times)) or not np.all(np.diff(known_times) > 0):

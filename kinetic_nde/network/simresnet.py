@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Real
 
+from .._values import as_float64
 from .activations import AbstractActivation, GeneralizedGamma, GrowingCosine, Identity, ReLU, Sigmoid, Tanh
 from .mapped import Affine, mapped
 from .parameters import AbstractParameter, Constant, Interpolated, PiecewiseConstant, as_parameter
@@ -72,6 +73,14 @@ class SimResNet(eqx.Module):
             return slope * weight.reshape(())
         return jnp.sum(slope * (weight if weight.ndim == 0 else jnp.diagonal(weight)))
 
+    def kinks(self, t: Real[ArrayLike, ""]) -> list[Array]:
+        """The places x at which v(t, x) has a kink, one of the activation's at w x + b, in one dimension; none in more. Infinite
+        or no number for w = 0."""
+        if self.dimension > 1:
+            return []
+        weight, bias = self.weight(t).reshape(()), self.bias(t).reshape(())
+        return [(z - bias) / weight for z in self.activation.kinks]
+
     def _argument(self, t: Real[ArrayLike, ""], x: Float[Array, "*d"]) -> Float[Array, "*d"]:
         weight, bias = self.weight(t), self.bias(t)
         if self.dimension == 1:
@@ -81,7 +90,7 @@ class SimResNet(eqx.Module):
         return (weight * x if weight.ndim == 0 else weight @ x) + bias
 
 
-def rescale(net: SimResNet, factor: float) -> tuple[SimResNet, float]:
+def rescale(net: SimResNet, factor: ArrayLike) -> tuple[SimResNet, float]:
     """The same network for data in other units: x multiplied by `factor` c.
 
     Returns the network that carries c x where `net` carries x, and the factor by which its time is multiplied: (w, c b)
@@ -93,7 +102,10 @@ def rescale(net: SimResNet, factor: float) -> tuple[SimResNet, float]:
     >>> float(net.weight(0.0)), float(net.bias(0.0)), time
     (0.001, -5.0, 1000.0)
     """
-    c = float(factor)
+    number = as_float64(factor, "factor")
+    if number.shape != ():
+        raise ValueError(f"factor must be a number, got shape {number.shape}")
+    c = float(number)
     if not 0 < c < float("inf"):
         raise ValueError(f"factor must be finite and positive, got {factor}")
     activation = net.activation

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from .._values import as_float64
 from ..distributions.density import Density
 from ..solution import Solution
 from .density import as_corners, mark_points
@@ -229,7 +230,10 @@ def _points(ax: Axes, samples: np.ndarray, ends: tuple[Any, Any]) -> Frame:
 
 
 def _ends(given: tuple[Any, Any], whole: tuple[Any, Any]) -> tuple[np.ndarray, np.ndarray]:
-    low, high = (np.asarray(end if corner is None else corner, float) for corner, end in zip(given, whole, strict=True))
+    low, high = (
+        as_float64(end if corner is None else corner, "an end of what is drawn")
+        for corner, end in zip(given, whole, strict=True)
+    )
     if low.shape != np.shape(whole[0]) or high.shape != low.shape:
         raise ValueError(f"what is drawn ends at corners of shape {np.shape(whole[0])}, got lower={low}, upper={high}")
     if not np.all(np.isfinite([low, high])) or not np.all(low < high):

@@ -9,6 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 
+from .._values import as_float64
 from ..distributions.density import Density
 from .evolution import curve_top
 from .heat import Scale, beside, colour_bar, draw_map, make_room, plane_averages
@@ -90,7 +91,7 @@ def as_shares(contours: Sequence[float | int]) -> tuple[float, ...]:
 def as_corners(density: Density, lower: Any, upper: Any) -> tuple[np.ndarray, np.ndarray]:
     """The corners (2,) of what is drawn, by default those of the grid."""
     given = [("lower", lower, density.grid.lower), ("upper", upper, density.grid.upper)]
-    low, high = (np.asarray(end if corner is None else corner, float) for _, corner, end in given)
+    low, high = (as_float64(end if corner is None else corner, "an end of what is drawn") for _, corner, end in given)
     if low.shape != (2,) or high.shape != (2,) or not np.all(np.isfinite([low, high])) or not np.all(low < high):
         raise ValueError(
             f"a part of the plane has finite corners (2,) with lower < upper, got lower={low}, upper={high}"

@@ -8,9 +8,10 @@ import numpy as np
 from jaxtyping import ArrayLike
 from matplotlib.axes import Axes
 
-from .._values import as_count, cast, default_float
+from .._values import as_count, as_float64, cast, default_float
 from ..analysis.equilibria import SteadyStates
 from ..equations.equation import as_field
+from ..network.field import check_velocity
 from .style import axes_or_new, style
 
 _BOX: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.0}
@@ -94,7 +95,7 @@ def _corners(ax: Axes | None, lower: Any, upper: Any) -> tuple[np.ndarray, np.nd
         )
     ends = [(None, None), (None, None)] if ax is None else list(zip(ax.get_xlim(), ax.get_ylim(), strict=True))
     given = zip(ends, (lower, upper), strict=True)
-    low, high = (np.asarray(end if corner is None else corner, float) for end, corner in given)
+    low, high = (as_float64(end if corner is None else corner, "an end of what is drawn") for end, corner in given)
     if low.shape != (2,) or high.shape != (2,) or not np.all(np.isfinite([low, high])) or not np.all(low < high):
         raise ValueError(
             f"a part of the plane has finite corners (2,) with lower < upper, got lower={low}, upper={high}"
@@ -105,9 +106,8 @@ def _corners(ax: Axes | None, lower: Any, upper: Any) -> tuple[np.ndarray, np.nd
 def _velocities(net: Any, t: Any, points: np.ndarray) -> np.ndarray:
     """v at points (n, 2), zero where it is not finite."""
     net, time = cast(net, default_float()), jnp.asarray(t, default_float())
+    check_velocity(net, jnp.zeros(2, default_float()))
     v = np.asarray(jax.jit(jax.vmap(lambda x: net(time, x)))(jnp.asarray(points, default_float())))
-    if v.shape != points.shape:
-        raise ValueError(f"a velocity in two dimensions has the shape (2,), got {v.shape[1:]}")
     return np.where(np.isfinite(v).all(axis=1, keepdims=True), v, 0.0)
 
 

@@ -10,6 +10,7 @@ from matplotlib.colors import Colormap, ListedColormap, LogNorm, Normalize
 from matplotlib.transforms import Bbox
 
 from ..distributions.density import Density
+from ..distributions.stack import check_one
 from .peaks import resolved_top, summits, widened
 
 DECADES = 4  # of a logarithmic scale
@@ -50,14 +51,10 @@ def colours() -> Colormap:
 
 def plane_averages(density: Density) -> np.ndarray:
     """The averages (nx, ny) of one density in two dimensions, `ValueError` for another dimension and for a batch."""
+    check_one(density, "a map")
     if density.dimension != 2:
         raise ValueError("a map is of a density in two dimensions, this one has one: use plot_evolution")
-    values = np.asarray(density.values)
-    if values.shape != density.grid.shape:
-        raise ValueError(
-            f"this is a batch of densities (values has shape {values.shape} on a grid of {density.grid.shape}): draw its members one by one"
-        )
-    return values
+    return np.asarray(density.values)
 
 
 def draw_map(ax: Axes, faces: tuple[np.ndarray, np.ndarray], averages: np.ndarray, scale: Scale) -> QuadMesh:

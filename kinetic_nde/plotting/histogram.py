@@ -6,8 +6,10 @@ import numpy as np
 from jaxtyping import ArrayLike
 from matplotlib.axes import Axes
 
+from .._values import as_float64
 from ..distributions.density import Density
 from ..distributions.ensemble import Ensemble
+from ..distributions.stack import check_one
 from .style import COLOURS, axes_or_new, finish, style
 
 
@@ -28,7 +30,8 @@ def plot_histogram(
     - `unit`: that of the measurements, which joins the labels of both axes.
     - `labels`: of histogram and density in the legend, which is there if both are.
 
-    Raises `ValueError` for samples that are empty, not finite or not of shape (M,), and for bins < 1.
+    Raises `TypeError` for masked samples, `ValueError` for a stack, for a density in two dimensions, for
+    samples that are empty, not finite or not of shape (M,), and for bins < 1.
 
     >>> import kinetic_nde as kn, matplotlib.pyplot as plt
     >>> lengths = [2.0, 3.1, 3.2, 6.8, 8.0]
@@ -40,10 +43,15 @@ def plot_histogram(
     ('length (m)', 'density (1/m)')
     >>> plt.close(ax.figure)
     """
-    values = np.asarray(samples.samples if isinstance(samples, Ensemble) else samples, dtype=float)
+    for each in (samples, density):
+        if isinstance(each, Density | Ensemble):
+            check_one(each, "a histogram")
+    values = as_float64(samples.samples if isinstance(samples, Ensemble) else samples, "samples")
     values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
     if values.ndim != 1 or values.size == 0 or not np.all(np.isfinite(values)):
         raise ValueError(f"a histogram needs finite samples of shape (M,) with M >= 1, got shape {values.shape}")
+    if density is not None and density.dimension != 1:
+        raise ValueError(f"a histogram is drawn with a density in one dimension, this one has {density.dimension}")
     if bins is not None and bins < 1:
         raise ValueError(f"a histogram needs at least one bin, got {bins}")
     count = bin_count(values) if bins is None else bins

@@ -11,6 +11,7 @@ from jaxtyping import ArrayLike
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .._values import as_float64
 from ..solution import Solution
 
 _WIDTHS = {1: 3.4, 2: 7.0}  # inches of one and of two columns
@@ -113,7 +114,7 @@ def save_times(solution: Solution) -> np.ndarray:
 
 def time_rows(ts: np.ndarray, times: ArrayLike | list) -> np.ndarray:
     """The rows of the save times that are wanted. `ValueError` if there is none, and for one that is no save time."""
-    wanted = np.atleast_1d(np.asarray(times, dtype=float))
+    wanted = np.atleast_1d(as_float64(times, "times"))
     rows = np.abs(ts[None, :] - wanted[:, None]).argmin(axis=1)
     if wanted.size == 0 or not np.allclose(ts[rows], wanted, rtol=1e-6, atol=1e-6 * np.ptp(ts)):
         raise ValueError(f"times must be save times of the solution, {ts}, got {wanted}")

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ..distributions.density import Density
+from ..distributions.stack import check_one
 from .style import axes_or_new, finish, shade, style
 
 _HEADROOM = 1.25
@@ -31,7 +32,7 @@ def plot_updates(
     - `labels`: what the number of an update follows in the legend, and the name of the target.
 
     The axis of densities ends above what they have between the outermost cells: the point masses at two walls would
-    flatten all the rest. Raises `ValueError` if there are not as many updates as densities, or none.
+    flatten all the rest. Raises `ValueError` if there are not as many updates as densities, or none, for a stack among them, and in two dimensions.
 
     >>> import matplotlib.pyplot as plt
     >>> from kinetic_nde.distributions.grid import Grid
@@ -46,6 +47,10 @@ def plot_updates(
         raise ValueError(f"need a number of updates for each density, got {len(updates)} for {len(densities)}")
     curves: list[tuple[Density, int | None]] = [*zip(densities, updates, strict=True)]
     curves += [] if target is None else [(target, None)]
+    for density, _ in curves:
+        check_one(density, "plot_updates")
+        if density.dimension != 1:
+            raise ValueError(f"plot_updates draws densities in one dimension, one has {density.dimension}")
     with style():
         ax = axes_or_new(ax)
         top = 0.0

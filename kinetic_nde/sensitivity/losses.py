@@ -18,6 +18,7 @@ from ..distributions.ensemble import Ensemble
 from ..distributions.grid import Grid, box
 from ..distributions.plane import Plane
 from ..distributions.profile import Profile, gauss
+from ..distributions.stack import check_mass, check_one
 
 # What is added to both densities of a Kullback-Leibler divergence, in units of mass / length of the grid.
 _FLOOR = 1e-16
@@ -27,7 +28,8 @@ class AbstractLoss(eqx.Module):
     """A distance D(g) of a distribution g from the `target` h, which is traced like any other number.
 
     Under `jit`, `vmap` and `grad` all losses work, and the masses, unknown there, may differ (open ends lose some).
-    Known values raise `ValueError` if the grids differ or the masses by more than 1e-6; what is no distribution, or not
+    Known values raise `ValueError` if the grids differ, the masses by more than 1e-6, or if there is no mass, and a stack
+    of distributions does, over which `jax.vmap(loss)` maps; what is no distribution, or not
     of a kind that the loss can read, is a `TypeError`.
     """
 
@@ -95,10 +97,12 @@ class KullbackLeiblerLoss(AbstractLoss):
 
     def __call__(self, distribution: Density | Ensemble) -> Float[Array, ""]:
         g, h = densities(self, distribution)
-        return g.grid.volume * jnp.sum(_cell_means(lambda g, h: h * (jnp.log(h) - jnp.log(g)), g, h))
+        unit = _unit(h)
+        return unit * g.grid.volume * jnp.sum(_cell_means(lambda g, h: h * (jnp.log(h) - jnp.log(g)), g, h, unit))
 
     def first_variation(self, density: Density) -> Float[Array, "*cells"]:
-        return _cell_means(lambda g, h: -h / g, *densities(self, density))
+        g, h = densities(self, density)
+        return _cell_means(lambda g, h: -h / g, g, h, _unit(h))
 
 
 class MomentLoss(AbstractLoss):
@@ -153,6 +157,7 @@ def needs_distribution(loss: AbstractLoss, given: Density | Ensemble) -> Density
     """`given`, or a `TypeError` if it is neither a density nor an ensemble."""
     if not isinstance(given, Density | Ensemble):
         raise TypeError(f"a {type(loss).__name__} is between densities and ensembles, not {type(given).__name__}")
+    check_one(given, f"a {type(loss).__name__}")
     return given
 
 
@@ -164,6 +169,7 @@ def needs_density(loss: AbstractLoss, given: Density | Ensemble) -> Density:
         )
     if not isinstance(given, Density):
         raise TypeError(f"a {type(loss).__name__} is between densities, not {type(given).__name__}")
+    check_one(given, f"a {type(loss).__name__}")
     return given
 
 
@@ -178,14 +184,11 @@ def compared(loss: AbstractLoss, given: Any) -> tuple[Any, Any]:
     name, target = type(loss).__name__, loss.target
     leaves = jax.tree.leaves((given, target))
     rounding = max(float(jnp.finfo(leaf.dtype).eps) for leaf in leaves)
-    if isinstance(given, Density):
-        if given.values.shape != given.grid.shape:
-            raise ValueError(
-                f"{name}: got averages of shape {given.values.shape} on {_cells(given)} cells; jax.vmap(loss) maps "
-                "it over a stack of densities"
-            )
-        if isinstance(target, Density):
-            _require_same_grid(name, given, target, rounding)
+    check_one(target, f"the target of a {name}")
+    if isinstance(given, Density) and isinstance(target, Density):
+        _require_same_grid(name, given, target, rounding)
+    for each in (given, target):
+        check_mass(each, f"a {name}")
     tolerance = max(1e-6, 8 * rounding * max(leaf.size for leaf in leaves) ** 0.5)
     require(
         lambda: abs(float(given.mass) - float(target.mass)) <= tolerance * float(target.mass),
@@ -247,13 +250,18 @@ def _half_square_of_plane(g: Plane, h: Plane) -> Array:
     return 0.5 * g.grid.volume * jnp.sum(squares)
 
 
-def _cell_means(function, g: Density, h: Density) -> Float[Array, "*cells"]:
-    """The mean over each cell of a function of the values of g and h, both with the floor."""
-    floor = _FLOOR * h.mass / jnp.prod(h.grid.length)
+def _unit(h: Density) -> Float[Array, ""]:
+    """The mean of h over the grid: float32 has no number for the floor below a mass of 1e-20, but in this unit it has."""
+    return jax.lax.stop_gradient(h.mass / jnp.prod(h.grid.length))
+
+
+def _cell_means(function: Any, g: Density, h: Density, unit: Array) -> Float[Array, "*cells"]:
+    """The mean over each cell of a function of the values of g and h in this unit, both with the floor."""
+    floor = jnp.asarray(_FLOOR, unit.dtype)
     a, b = (each.profile if g.dimension == 1 else each.plane for each in (g, h))
     # By rounding a polynomial that touches zero can lie below it, by more than the floor.
-    parts = [
-        math.prod(w) * function(jnp.maximum(a.at(*s), 0) + floor, jnp.maximum(b.at(*s), 0) + floor)
+    parts: list[Array] = [
+        math.prod(w) * function(jnp.maximum(a.at(*s), 0) / unit + floor, jnp.maximum(b.at(*s), 0) / unit + floor)
         for s, w in (zip(*points, strict=True) for points in product(zip(*gauss(3), strict=True), repeat=g.dimension))
     ]
     return sum(parts[1:], parts[0])

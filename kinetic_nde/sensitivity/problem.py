@@ -13,6 +13,7 @@ from .._values import as_count, as_floating, cast, common_float, known, require,
 from ..adjoints.adjoint import AbstractAdjoint
 from ..distributions.density import Density
 from ..distributions.ensemble import Ensemble
+from ..distributions.stack import check_one
 from ..equations.equation import AbstractEquation
 from ..methods.method import AbstractMethod
 from ..methods.result import Result
@@ -73,6 +74,7 @@ def check_kinds(equation: Any, initial: Any, loss: Any, optimizer: Any, adjoint:
         raise TypeError(f"the first argument is an equation such as kn.MeanField(net), not {type(equation).__name__}")
     if not isinstance(initial, Density | Ensemble):
         raise TypeError(f"the initial distribution is a kn.Density or a kn.Ensemble, not {type(initial).__name__}")
+    check_one(initial, "retraining")
     if not callable(loss) or isinstance(loss, type):
         raise TypeError(f"loss is called with the distribution at t1, such as kn.L2Loss(target); got {loss!r}")
     check_optimizer(optimizer)

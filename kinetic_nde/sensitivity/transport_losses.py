@@ -51,7 +51,7 @@ class CramerLoss(AbstractLoss):
 
 def needs_line(loss: AbstractLoss, given: Density | Ensemble) -> Density | Ensemble:
     """`given`, or a `ValueError` if it is in more than one dimension, where distributions have no order."""
-    if isinstance(given, Density | Ensemble) and given.dimension != 1:
+    if needs_distribution(loss, given).dimension != 1:
         kind = "a density" if isinstance(given, Density) else "an ensemble"
         raise ValueError(
             f"a {type(loss).__name__} is for one dimension, got {kind} of dimension {given.dimension}: from a distance "
@@ -94,12 +94,12 @@ class WassersteinLoss(AbstractLoss):
     order: float = eqx.field(static=True)
 
     def __init__(self, target: Density | Ensemble, order: float | int = 2):
-        self.target, self.order = needs_distribution(self, needs_line(self, target)), float(order)
+        self.target, self.order = needs_line(self, target), float(order)
         if not 1 <= self.order < math.inf:
             raise ValueError(f"the order of a WassersteinLoss is a finite number of at least 1, got {order}")
 
     def __call__(self, distribution: Density | Ensemble) -> Float[Array, ""]:
-        g, h = compared(self, needs_distribution(self, needs_line(self, distribution)))
+        g, h = compared(self, needs_line(self, distribution))
         return _jitted_cost(g, h, self.order)
 
     def first_variation(self, density: Density) -> Float[Array, " cells"]:

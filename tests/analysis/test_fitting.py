@@ -5,6 +5,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -254,3 +255,15 @@ def test_wrong_options_are_refused():
         jax.jit(lambda x: kn.fit(x).log_likelihood)(np.array([1.0, 2.0, 3.0]))
     with pytest.raises(ValueError, match="outside jit"):
         jax.jit(lambda nu: kn.fit([1.0, 2.0, 3.0], nu=nu).log_likelihood)(1.0)
+
+
+@pytest.mark.parametrize("seed", [22, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(20))])
+def test_the_pareto_tail_of_samples_that_are_not_its_own_is_the_most_likely_of_all(seed):
+    """Uniform or bimodal samples have several maxima far apart; the best of a table of 100 x 100 is not better."""
+    random = np.random.default_rng(seed)
+    x = random.uniform(2, 5, COUNT) if seed % 2 else np.exp(random.normal(random.choice([0.0, 1.5], COUNT), 0.2))
+    found = kn.fit(x, PARETO)
+    a, mu = np.exp(np.linspace(np.log(0.8 * x.min()), np.log(x.max()), 100)), 1 + np.exp(np.linspace(-4, 8, 100))
+    each = lambda a, mu: jnp.sum(PARETO.log_prob({"a": a, "mu": mu}, x))
+    table = jax.jit(jax.vmap(jax.vmap(each, (None, 0)), (0, None)))(a, mu)
+    assert found.log_likelihood >= float(jnp.max(table)) - 1e-9 * COUNT

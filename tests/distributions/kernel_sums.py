@@ -5,10 +5,12 @@ from scipy.stats import norm
 
 
 def masses(samples, line, bandwidth):
-    """Of the kernel around each sample and of its mirror images at the ends, in each cell of a grid in one dimension,
+    """Of the kernel around each sample and of all its mirror images at the ends, in each cell of a grid in one dimension,
     (M, cells)."""
     faces, lower, upper = np.asarray(line.faces), float(line.lower), float(line.upper)
-    images = (samples, 2 * lower - samples, 2 * upper - samples)
+    most = int(np.ceil(5 * bandwidth / (upper - lower))) + 1
+    shifts = 2 * (upper - lower) * np.arange(-most, most + 1)
+    images = [each + shift for each in (samples, 2 * lower - samples) for shift in shifts]
     below = sum(norm.cdf((faces[None] - image[:, None]) / bandwidth) for image in images)
     return np.diff(below)
 

@@ -49,15 +49,18 @@ def check_bins(size, seed, cells_wide, at_the_end):
 @pytest.mark.parametrize("size", [1, 300, pytest.param(2, marks=slow), pytest.param(20_001, marks=slow)])
 @given(
     seed=seeds,
-    # From a thousandth of a cell to the grid, and on both sides of where kernels become too narrow for bins.
-    cells_wide=st.one_of(st.floats(1e-3, 40.0), st.floats(0.12, 0.13)),
+    # From a thousandth of a cell to far beyond the grid, and on both sides of where kernels become too narrow for bins and of
+    # where they reach across the grid.
+    cells_wide=st.one_of(st.floats(1e-3, 80.0), st.floats(0.12, 0.13), st.floats(4.9, 5.1)),
     at_the_end=st.booleans(),
 )
 def test_by_bins_it_is_the_sum_over_the_samples(size, seed, cells_wide, at_the_end):
     check_bins(size, seed, cells_wide, at_the_end)
 
 
-@pytest.mark.parametrize(("cells_wide", "at_the_end"), [(0.01, False), (0.124, True), (0.126, True), (3.0, False)])
+@pytest.mark.parametrize(
+    ("cells_wide", "at_the_end"), [(0.01, False), (0.124, True), (0.126, True), (3.0, False), (11.0, True)]
+)
 def test_more_samples_than_are_taken_at_once_are_all_in_the_sum(cells_wide, at_the_end):
     check_bins(20_001, 1, cells_wide, at_the_end)
 

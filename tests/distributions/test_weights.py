@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import kinetic_nde as kn
-from kinetic_nde.distributions.kernel_density import silverman
+from kinetic_nde.distributions.bandwidth import silverman
 
 
 @pytest.mark.parametrize("bandwidth", [0.0, 0.02, 0.4])

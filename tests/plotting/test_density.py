@@ -205,7 +205,7 @@ def test_a_map_refuses_what_it_cannot_draw(tilted, line, plane_paths):
         plotting.plot_density(line[0])
     with pytest.raises(TypeError):
         plotting.plot_density(plane_paths[0])
-    with pytest.raises(ValueError, match="batch"):
+    with pytest.raises(ValueError, match="a stack of them"):
         plotting.plot_density(batch_of(tilted))
     with pytest.raises(ValueError, match="between 0 and 1"):
         plotting.plot_density(tilted, contours=(50, 90))

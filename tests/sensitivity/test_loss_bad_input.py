@@ -33,7 +33,7 @@ def test_another_grid_or_mass_is_refused(name):
         jax.eval_shape(lambda call=call: call(kn.Density(kn.Grid(-2.0, 3.0 + 1e-10, 40), g.values)))
         with pytest.raises(TypeError):
             call(0.5)  # pyright: ignore[reportArgumentType]
-        with pytest.raises(ValueError, match=r"jax.vmap\(loss\)"):
+        with pytest.raises(ValueError, match=r"a stack of them, .* jax\.vmap"):
             call(jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), g))
     with pytest.raises(ValueError, match="41 cells"):
         jax.eval_shape(loss, finer)
@@ -96,7 +96,7 @@ def test_another_grid_or_mass_is_refused_in_the_plane(name):
         for density, message in cases:
             with pytest.raises(ValueError, match=message):
                 call(density)
-        with pytest.raises(ValueError, match=r"shape \(2, 20, 20\) on 20 x 20 cells; jax\.vmap"):
+        with pytest.raises(ValueError, match=r"shape \(2, 20, 20\): jax\.vmap"):
             call(jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), g))
 
 

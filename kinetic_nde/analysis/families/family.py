@@ -164,7 +164,8 @@ class AbstractFamily(eqx.Module):
 
     @abc.abstractmethod
     def start(self, samples: np.ndarray) -> dict[str, float]:
-        """The parameters by moments of the samples, of x, of 1/x or of ln x, whichever always exist."""
+        """Where the search for a maximum starts: the parameters by moments of the samples, of x, of 1/x or of ln x, whichever
+        always exist, or by a look at the likelihood at many places."""
 
     @abc.abstractmethod
     def coordinates(self, parameters: dict[str, Any]) -> np.ndarray:

@@ -13,11 +13,13 @@ from ...equations.diffusion import AbstractDiffusion, LinearDiffusion
 from ...network.activations import AbstractActivation, ReLU
 from ...network.simresnet import SimResNet
 from .family import AbstractFamily, Condition, Edge, Parameters, Units, arguments, points, probabilities, strength
-from .positive import crossing, geometric, logit, not_positive
+from .positive import geometric, logit, not_positive
 
 # Of ln(mu - 1) in a fit. Above the body is a step of the width of 1 per cent, below a is beyond all samples.
 _LOW, _HIGH = math.log(1e-3), math.log(1e4)
 _NEAR = 1e-3
+# Places of ln(mu - 1) from which a search may start.
+_PLACES = 400
 
 
 class ParetoTailFamily(AbstractFamily):
@@ -115,10 +117,25 @@ class ParetoTailFamily(AbstractFamily):
         return {"a": units.scale * parameters["a"], "mu": parameters["mu"]}
 
     def start(self, samples: np.ndarray) -> dict[str, float]:
-        """By mean and variance of 1/x: the squared coefficient of variation falls from 1 to 1/3 as mu grows from 1 on."""
-        inverse = 1 / samples
-        k = crossing(_variation, float(np.var(inverse) / np.mean(inverse) ** 2), math.exp(_LOW), math.exp(_HIGH))
-        return {"a": _moments(k)[0] / float(np.mean(inverse)), "mu": 1 + k}
+        """The most likely of many mu, each with its most likely a: samples that are not of this family can have several
+        local maxima, far apart, and moments lead to any of them.
+
+        For a given k = mu - 1 the log-likelihood is concave in ln a, and its derivative vanishes where
+        a = (M / k + n) / (sum of the n samples below a of 1/x): the sums over the n smallest samples know all of it.
+        """
+        x = np.sort(samples)
+        below = np.arange(1, x.size + 1)
+        inverse, logs = np.cumsum(1 / x), np.cumsum(np.log(x))
+        # From below: the sum of a/x - 1 at a = x, over all x below, which is M / k at the maximum.
+        excess = np.maximum.accumulate(x * inverse - below)
+        k = np.exp(np.linspace(_LOW, _HIGH, _PLACES))
+        last = np.searchsorted(excess, x.size / k, side="right") - 1
+        n = below[last]
+        a = (x.size / k + n) / inverse[last]
+        body_terms = n * np.log(a) - logs[last] - a * inverse[last] + n
+        mean = np.log(a) - np.log1p(np.asarray(_bodies(jnp.asarray(k)), float)) + k * body_terms / x.size
+        best = int(np.argmax(mean))
+        return {"a": float(a[best]), "mu": 1 + float(k[best])}
 
     def coordinates(self, parameters: dict[str, Any]) -> np.ndarray:
         """ln a, and where ln(mu - 1) is between its ends."""
@@ -173,16 +190,4 @@ def body(k: Float[Array, ""]) -> Float[Array, ""]:
 
 
 _body = jax.jit(body)
-
-
-def _moments(k: float) -> tuple[float, float]:
-    """E y and E y^2."""
-    mass = float(_body(jnp.asarray(k)))
-    first = (1 + (k + 1) * mass) / k
-    second = (1 + (k + 2) * first) / k
-    return (1 / 2 + first) / (1 + mass), (1 / 3 + second) / (1 + mass)
-
-
-def _variation(k: float) -> float:
-    mean, square = _moments(k)
-    return square / mean**2 - 1
+_bodies = jax.jit(jax.vmap(body))

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import ArrayLike
 
-from ..._values import known, under_jit
+from ..._values import as_float64, known, under_jit
 from ...distributions.ensemble import Ensemble
 from .collapse import STEEPNESS, towards_mean, towards_medians
 from .estimates import Estimate, Lines, lines_of_points, lines_of_replicates, mean, medians, medians_of_points
@@ -121,14 +121,8 @@ def regress(
 
 
 def _numbers(values: Any, name: str) -> np.ndarray:
-    """As float64, also where JAX is set to less."""
-    try:
-        array = np.asarray(values)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be an array of numbers, not {values!r}") from None
-    if array.dtype.kind not in "iuf":
-        raise TypeError(f"{name} must be an array of numbers, not {values!r}")
-    array = array.astype(np.float64)
+    """As finite float64 of a size that can be squared twice."""
+    array = as_float64(values, name)
     if not np.all(np.isfinite(array)):
         place = np.argwhere(~np.isfinite(array))[0]
         raise ValueError(f"{name} must be finite, got {array[tuple(place)]} at index {', '.join(map(str, place))}")

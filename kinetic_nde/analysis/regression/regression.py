@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import ArrayLike
 from scipy.stats import t as student
 
-from ..._values import as_count, default_float
+from ..._values import as_count, as_float64, default_float
+from ...distributions.bandwidth import silverman
 from ...distributions.density import Density
 from ...distributions.ensemble import Ensemble
 from ...distributions.grid import Grid
-from ...distributions.kernel_density import silverman
 from ...equations.mean_field import MeanField
 from .covering import covering
 from .estimates import Estimate
@@ -47,8 +47,8 @@ def as_number(value: Any, name: str) -> float:
     >>> as_number(np.float32(2), "level")
     2.0
     """
-    array = np.asarray(value)
-    if array.shape != () or array.dtype.kind not in "iuf":
+    array = as_float64(value, name)
+    if array.shape != ():
         raise TypeError(f"{name} must be a number, not {value!r}")
     return float(array)
 
@@ -148,7 +148,7 @@ class Regression(eqx.Module):
         (array([2. , 9.8]), array([0.4, 1.9]))
         """
         quantile = self._quantile(level)
-        x = np.asarray(x, dtype=np.float64)
+        x = as_float64(x, "x")
         if not np.all(np.isfinite(x)):
             raise ValueError(f"a line is predicted at finite x, got {x[~np.isfinite(x)].ravel()[0]}")
         (slope, height), covariance = self.there

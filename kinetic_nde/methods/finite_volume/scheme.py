@@ -37,7 +37,7 @@ class FiniteVolume(AbstractMethod):
     - `reconstruction`: `CWENO3()`.
     - `cfl`: the Courant number of a step, max |v| dt / dx over the three stages, and with diffusion dt (max |v| / dx +
       max D / dx^2), D = nu^2 K^2 / 2. Up to 1/2 positivity costs no accuracy.
-    - `positivity`: no cell gives more than it holds, so that the averages stay non-negative. For a `MeanField` only: the
+    - `positivity`: no cell gives more than it holds, so that the averages stay non-negative, to rounding. For a `MeanField` only: the
       stencil of the diffusion is not positive, and rough data, as well as a layer at a wall of less than a cell, |v| dx > D,
       may get averages below zero (`ChangCooper` has none).
     - `steps`: a static number of equal steps between two events (save times, breakpoints of the field), whatever their

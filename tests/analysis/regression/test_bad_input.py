@@ -59,14 +59,19 @@ def test_float32_gives_the_same_line():
         (([1, 2, math.nan], [1, 2, 3]), {}, ValueError, "x must be finite, got nan at index 2"),
         (([1, 2, 3], [[1, 2, 3], [1, math.inf, 3]]), {}, ValueError, "y must be finite, got inf at index 1, 1"),
         (([1, 2, 3], [1e200, 2, 3]), {}, ValueError, "take a unit"),
-        (([1, 2, 3], ["a", "b", "c"]), {}, TypeError, "y must be an array of numbers"),
-        (([1, 2, 3], [[1, 2], [3]]), {}, TypeError, "y must be an array of numbers"),
+        (([1, 2, 3], ["a", "b", "c"]), {}, TypeError, "y must be a number or an array of numbers"),
+        (([1, 2, 3], [[1, 2], [3]]), {}, TypeError, "y must be a number or an array of numbers"),
         (([1, 2, 3], [1, 2, 3]), {"weight": 1.0}, ValueError, "weight must be negative"),
         (([1, 2, 3], [1, 2, 3]), {"weight": math.nan}, ValueError, "weight must be negative"),
         (([1, 2, 3], [1, 2, 3]), {"target": [1.0]}, ValueError, "a slope and an intercept"),
         (([1, 2, 3], [1, 2, 3]), {"origin": math.inf}, ValueError, "origin must be finite"),
         (([1, 2, 3], [1, 2, 3]), {"origin": np.zeros(2)}, TypeError, "origin must be a number, not array"),
-        (([1, 2, 3], [1, 2, 3]), {"weight": True}, TypeError, "weight must be a number, not True"),
+        (
+            ([1, 2, 3], [1, 2, 3]),
+            {"weight": True},
+            TypeError,
+            "weight must be a number or an array of numbers, not True",
+        ),
     ],
 )
 def test_bad_input(arguments, options, error, message):
