@@ -9,7 +9,6 @@ import jax
 import numpy as np
 from jaxtyping import ArrayLike
 
-from ..distributions.bandwidth import silverman
 from ..distributions.density import Density
 from ..distributions.ensemble import Ensemble
 from ..distributions.grid import Grid
