@@ -18,7 +18,8 @@ class _Package(types.ModuleType):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         public = importlib.import_module("._public", self.__name__)
         if name == "__all__":
-            return [each for each in vars(public) if not each.startswith("_")]
+            found = vars(public).items()
+            return [each for each, it in found if not (each.startswith("_") or isinstance(it, types.ModuleType))]
         try:
             # The import may also have brought the submodule of this name.
             return vars(self)[name] if name in vars(self) else getattr(public, name)
