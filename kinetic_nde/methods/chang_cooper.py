@@ -17,7 +17,7 @@ from ..network import field as fields
 from . import progress
 from .finite_volume.boundary import extend
 from .finite_volume.scheme import check_density, package
-from .method import AbstractMethod, Integrated, Options, Times, check_line, check_velocity, spans, with_field
+from .method import AbstractMethod, Integrated, Options, Times, check_line, check_velocity, with_field
 from .rates import Rates, rates, step_implicitly
 from .tolerances import as_tolerance
 
@@ -73,7 +73,7 @@ class ChangCooper(AbstractMethod):
         # A continuous adjoint has no counterpart here, as in other methods that ask for this: it raises TypeError.
         _ = options.adjoint.ode
         grid = initial.grid
-        plan = spans(equation.field, times)
+        plan = times.split(equation.field)
         scale = unit(initial.mass, grid.length)
         loop = TimeLoop(_step, _more, _report if options.progress else None)
 

@@ -92,7 +92,7 @@ class Characteristics(AbstractMethod):
             t0,
             t,
             solver=Bounded(self.solver, BackwardsAtEnds(grid.lower, grid.upper, (low is not None, high is not None))),
-            controller=controller(self.rtol, self.atol, grid.length, t0, t),
+            controller=controller(self.rtol, self.atol, grid.length),
             adjoint=options.adjoint.ode,
             max_steps=options.max_steps,
         )

@@ -16,7 +16,7 @@ from ..equations.diffusion import check_shape
 from .binary_collisions import EVENTS, NANBU_BABOVSKY, pairing_odds
 from .blocks import Block, as_threefry, in_blocks, together
 from .linear_collisions import NANBU, POISSON_CLOCKS
-from .method import AbstractMethod, Integrated, Options, Times, check_velocity, spans
+from .method import AbstractMethod, Integrated, Options, Times, check_velocity
 from .particles import check_ensemble
 from .result import Result, first_failure
 from .rounds import Followed, follow
@@ -112,7 +112,7 @@ class Collisions(AbstractMethod):
         saved = final[None]
         if times.saveat is not None:
             saved = jax.vmap(lambda each: together(each, m), 1)(parts.saved).reshape(-1, *initial.samples.shape)
-        plan = spans(equation.field, times)
+        plan = times.split(equation.field)
         share = jnp.zeros_like(equation.rate)
         if self.steps is not None:
             share = jnp.max(plan.ends - plan.starts) * equation.rate * (odds / self.steps)

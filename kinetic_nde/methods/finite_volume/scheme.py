@@ -16,7 +16,7 @@ from ...equations.diffusion import check_diffusion
 from ...equations.equation import AbstractEquation
 from ...equations.fokker_planck import FokkerPlanck
 from ...network import field as fields
-from ..method import AbstractMethod, Integrated, Options, Times, check_velocity, spans
+from ..method import AbstractMethod, Integrated, Options, Times, check_velocity
 from ..result import Result, first_failure
 from .boundary import extend, wind
 from .diffusion import Diffusion, diffusion, drift_share, prepared
@@ -80,7 +80,7 @@ class FiniteVolume(AbstractMethod):
     def integrate(self, equation: AbstractBalanceLaw, initial: Density, times: Times, options: Options) -> Integrated:
         grid = initial.grid
         check_velocity(equation.field, grid.lower)
-        plan = spans(equation.field, times)
+        plan = times.split(equation.field)
         # The solve runs in the unit of the reconstruction, which keeps float32 in range and the hot loop free of a
         # division.
         spread = diffusion(equation, grid) if grid.dimension == 1 else plane_diffusion(equation, grid)
