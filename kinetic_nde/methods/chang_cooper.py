@@ -68,6 +68,15 @@ class ChangCooper(AbstractMethod):
         check_line(self, initial)
         check_density(equation, initial)
 
+    @property
+    def follows_times(self) -> bool:
+        return False
+
+    def rate_of_change(self, equation: AbstractBalanceLaw, distribution: Density, t: Float[Array, ""]) -> Array:
+        exchange, state = rates(equation, distribution.grid, t), extend(distribution.values)
+        through = exchange.rightwards * state[:-1] - exchange.leftwards * state[1:]
+        return through[:-1] - through[1:]
+
     def integrate(self, equation: AbstractBalanceLaw, initial: Density, times: Times, options: Options) -> Integrated:
         check_velocity(equation.field, initial.values[0])
         # A continuous adjoint has no counterpart here, as in other methods that ask for this: it raises TypeError.

@@ -16,7 +16,7 @@ from ..equations.diffusion import check_shape
 from .binary_collisions import EVENTS, NANBU_BABOVSKY, pairing_odds
 from .blocks import Block, as_threefry, in_blocks, together
 from .linear_collisions import NANBU, POISSON_CLOCKS
-from .method import AbstractMethod, Integrated, Options, Times, check_velocity
+from .method import AbstractMethod, Integrated, Options, Times, check_velocity, no_rate
 from .particles import check_ensemble
 from .result import Result, first_failure
 from .rounds import Followed, follow
@@ -76,6 +76,15 @@ class Collisions(AbstractMethod):
             )
         elif initial.samples.shape[0] < 2:
             raise ValueError("binary interactions need two particles at least, got one")
+
+    @property
+    def follows_times(self) -> bool:
+        return False
+
+    def rate_of_change(
+        self, equation: Boltzmann | BinaryBoltzmann, distribution: Ensemble, t: Float[Array, ""]
+    ) -> Array:
+        raise no_rate(self)
 
     def integrate(
         self, equation: Boltzmann | BinaryBoltzmann, initial: Ensemble, times: Times, options: Options

@@ -37,12 +37,16 @@ def split_at_events(
     saves = t1[None] if saves is None else saves
     jumps = jnp.clip(jump_times(field, t0.dtype), t0, t1)
     events = jnp.sort(jnp.concatenate([saves, jumps, t1[None]]))
-    rounding = _ROUNDINGS * float(jnp.finfo(t0.dtype).eps) * jnp.maximum(jnp.abs(t0), jnp.abs(t1))
-    apart = jnp.diff(events, prepend=t0[None]) > rounding
+    apart = jnp.diff(events, prepend=t0[None]) > rounding(t0, t1)
     # The number of the first event of each group, 0 for those that are one with t0.
     number = jax.lax.cummax(jnp.where(apart, jnp.arange(1, events.size + 1), 0))
     ends = jnp.where(number == number[-1], t1, jnp.concatenate([t0[None], events])[number])
     return Intervals(jnp.concatenate([t0[None], ends[:-1]]), ends, jnp.searchsorted(events, saves))
+
+
+def rounding(t0: Float[Array, ""], t1: Float[Array, ""]) -> Float[Array, ""]:
+    """How far apart two times of a solve from t0 to t1 may be and count as one."""
+    return _ROUNDINGS * float(jnp.finfo(t0.dtype).eps) * jnp.maximum(jnp.abs(t0), jnp.abs(t1))
 
 
 class IntervalClock(NamedTuple):

@@ -3,7 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from .._values import as_count
 from ..distributions.ensemble import Ensemble
@@ -32,6 +32,13 @@ class Layers(AbstractMethod):
 
     def check(self, equation: AbstractBalanceLaw, initial: Ensemble) -> None:
         check_ensemble(equation, initial)
+
+    @property
+    def follows_times(self) -> bool:
+        return True
+
+    def rate_of_change(self, equation: AbstractBalanceLaw, distribution: Ensemble, t: Float[Array, ""]) -> Array:
+        raise NotImplementedError("the steps themselves depend on the times")
 
     def integrate(self, equation: AbstractBalanceLaw, initial: Ensemble, times: Times, options: Options) -> Integrated:
         if options.max_steps is not None and options.max_steps < self.count:

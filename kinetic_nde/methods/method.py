@@ -56,9 +56,27 @@ class AbstractMethod(eqx.Module):
     def check(self, equation: Any, initial: Any) -> None:
         """Raises `TypeError` or `ValueError` for what does not fit together, as far as shapes and known values tell."""
 
+    @property
+    @abc.abstractmethod
+    def follows_times(self) -> bool:
+        """Whether autodiff of `integrate` gives derivatives by the times; if not they are rates of change."""
+
+    @abc.abstractmethod
+    def rate_of_change(self, equation: Any, distribution: Any, t: Float[Array, ""]) -> Array:
+        """d/dt of the averages or samples by the equation, as the method has it, for a field without events; `TypeError` if
+        there is none."""
+
     @abc.abstractmethod
     def integrate(self, equation: Any, initial: Any, times: Times, options: Options) -> Integrated:
         """The solve itself: traced, for one problem, written so that `vmap` works over it."""
+
+
+def no_rate(method: AbstractMethod) -> TypeError:
+    """The error of a method whose samples have no derivative by time."""
+    return TypeError(
+        f"kn.{type(method).__name__} follows random paths, which have no derivative by t0, t1 and save times: differentiate "
+        "with respect to equation and samples only, or solve for a kn.Density"
+    )
 
 
 def check_line(method: AbstractMethod, initial: Density) -> None:

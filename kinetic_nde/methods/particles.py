@@ -18,7 +18,7 @@ from ..network import field as fields
 from . import brownian, euler_maruyama, stochastic
 from .bounded import Bounded, StayingAtWalls
 from .events import IntervalClock, interval_clock, split_at_events
-from .method import AbstractMethod, Integrated, Options, Times, check_velocity, save_times, with_field
+from .method import AbstractMethod, Integrated, Options, Times, check_velocity, no_rate, save_times, with_field
 from .result import Result, from_diffrax
 from .stepwise import InOneInterval
 from .tolerances import UpToWholeNumbers, as_optional_tolerance, as_solver, controller
@@ -104,6 +104,16 @@ class Particles(AbstractMethod):
                 )
         if self.solver is not None:
             brownian.check_solver(self.solver, equation, initial.samples[0])
+
+    @property
+    def follows_times(self) -> bool:
+        return False
+
+    def rate_of_change(self, equation: AbstractBalanceLaw, distribution: Ensemble, t: Float[Array, ""]) -> Array:
+        if isinstance(equation, FokkerPlanck):
+            raise no_rate(self)
+        v = jax.vmap(lambda point: equation.velocity(t, point))(distribution.samples)
+        return StayingAtWalls(*(equation.walls or (None, None))).velocity(distribution.samples, v)
 
     def integrate(self, equation: AbstractBalanceLaw, initial: Ensemble, times: Times, options: Options) -> Integrated:
         if isinstance(equation, FokkerPlanck):

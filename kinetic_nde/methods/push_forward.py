@@ -77,6 +77,14 @@ class PushForward(AbstractMethod):
         check_line(self, initial)
         check_density(equation, initial)
 
+    @property
+    def follows_times(self) -> bool:
+        return False
+
+    def rate_of_change(self, equation: Boltzmann, distribution: Density, t: Float[Array, ""]) -> Array:
+        grid, state = distribution.grid, extend(distribution.values)
+        return equation.rate * (collide(transfer(equation, grid, t), grid, state) - state)[1:-1]
+
     def integrate(self, equation: Boltzmann, initial: Density, times: Times, options: Options) -> Integrated:
         check_velocity(equation.field, initial.values[0])
         check_shape(equation.diffusion, initial.values[0])

@@ -77,7 +77,8 @@ class PiecewiseConstant(AbstractParameter):
     before its time.
 
     `times` (L,), increasing, are the left ends of the layers: fixed data, no leaves of the module, so that gradients
-    and optimisers leave them alone. `values` (L, ...) are trained. Raises `ValueError` if the times are not known,
+    and optimisers leave them alone; a solve compiles anew for other times, and not for other values. `values` (L, ...) are
+    trained. For many tables of times in one program give a module of t with an array `breakpoints`. Raises `ValueError` if the times are not known,
     finite and increasing or if the lengths differ.
 
     >>> w = PiecewiseConstant([0.0, 1.0], [-1.0, 2.0])

@@ -34,8 +34,8 @@ class TransportAdjoint(AbstractAdjoint):
     - Slow to converge: fields with a kink (`ReLU`), where g and lambda get a jump in the same place; with a smoothed loss,
       or on an ensemble, there is no harm.
     - Not recommended: where the gradient must be that of the numbers that `solve` returns, to round-off
-      (`CheckpointAdjoint`), and for derivatives with respect to the grid, the walls or t1, of which the part that
-      passes through the solve is missing.
+      (`CheckpointAdjoint`), and for derivatives with respect to the grid or the walls, of which the part that passes
+      through the solve is missing.
 
     For `FiniteVolume` and for `Particles` without noise; `Layers` is differentiated by
     autodiff whatever the adjoint, `Characteristics` raises `TypeError`. Raises `ValueError` for fewer than 2 checkpoints.
