@@ -108,7 +108,7 @@ def solve(
     times = _times(t0, t1, saveat)
     _warn_of_float32()
     equation, initial, chosen, times = cast((equation, initial, chosen, times), common_float(initial, equation.field))
-    chosen.check(equation, initial)
+    chosen.check(equation, initial, times)
     devices = devices_for(initial.samples) if isinstance(initial, Ensemble) else ()
     ts, out, result = _run((equation, initial, chosen, times, key), (adjoint, limit, progress, devices))
     if progress and known(out):

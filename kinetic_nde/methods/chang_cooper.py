@@ -64,7 +64,7 @@ class ChangCooper(AbstractMethod):
         static=True, default=None, converter=lambda steps: None if steps is None else as_count(steps, "steps")
     )
 
-    def check(self, equation: AbstractBalanceLaw, initial: Density) -> None:
+    def check(self, equation: AbstractBalanceLaw, initial: Density, times: Times) -> None:
         check_line(self, initial)
         check_density(equation, initial)
 

@@ -48,7 +48,7 @@ class Characteristics(AbstractMethod):
     rtol: Float[Array, ""] = eqx.field(converter=as_tolerance("rtol"), default=1e-10)
     atol: Float[Array, ""] = eqx.field(converter=as_tolerance("atol"), default=1e-12)
 
-    def check(self, equation: AbstractBalanceLaw, initial: Density) -> None:
+    def check(self, equation: AbstractBalanceLaw, initial: Density, times: Times) -> None:
         check_line(self, initial)
         check_density(equation, initial)
 

@@ -67,7 +67,7 @@ class Collisions(AbstractMethod):
         static=True, default=None, converter=lambda steps: None if steps is None else as_count(steps, "steps")
     )
 
-    def check(self, equation: Boltzmann | BinaryBoltzmann, initial: Ensemble) -> None:
+    def check(self, equation: Boltzmann | BinaryBoltzmann, initial: Ensemble, times: Times) -> None:
         if isinstance(equation, Boltzmann):
             check_ensemble(equation, initial)
         elif initial.dimension != 1:

@@ -53,7 +53,7 @@ class AbstractMethod(eqx.Module):
     """A way to solve an equation for one kind of distribution."""
 
     @abc.abstractmethod
-    def check(self, equation: Any, initial: Any) -> None:
+    def check(self, equation: Any, initial: Any, times: Times) -> None:
         """Raises `TypeError` or `ValueError` for what does not fit together, as far as shapes and known values tell."""
 
     @property

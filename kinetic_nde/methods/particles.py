@@ -83,7 +83,7 @@ class Particles(AbstractMethod):
         static=True, default=None, converter=lambda steps: None if steps is None else as_count(steps, "steps")
     )
 
-    def check(self, equation: AbstractBalanceLaw, initial: Ensemble) -> None:
+    def check(self, equation: AbstractBalanceLaw, initial: Ensemble, times: Times) -> None:
         check_ensemble(equation, initial)
         if isinstance(equation, FokkerPlanck):
             self._check_noisy(equation, initial)

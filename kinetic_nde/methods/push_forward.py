@@ -73,7 +73,7 @@ class PushForward(AbstractMethod):
         static=True, default=None, converter=lambda steps: None if steps is None else as_count(steps, "steps")
     )
 
-    def check(self, equation: Boltzmann, initial: Density) -> None:
+    def check(self, equation: Boltzmann, initial: Density, times: Times) -> None:
         check_line(self, initial)
         check_density(equation, initial)
 

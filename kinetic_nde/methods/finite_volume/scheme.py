@@ -71,7 +71,7 @@ class FiniteVolume(AbstractMethod):
     def __check_init__(self):
         require(lambda: 0 < self.cfl <= 1, lambda: f"cfl must be in (0, 1], got {self.cfl}", self.cfl)
 
-    def check(self, equation: AbstractBalanceLaw, initial: Density) -> None:
+    def check(self, equation: AbstractBalanceLaw, initial: Density, times: Times) -> None:
         check_density(equation, initial)
         if isinstance(equation, FokkerPlanck) and min(initial.grid.shape) < _LEAST_CELLS:
             along = " along each axis" if initial.grid.dimension > 1 else ""
