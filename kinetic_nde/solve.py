@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from ._values import as_count, as_floating, as_key, cast, common_float, default_float, known, require, under_jit
 from .adjoints.adjoint import AbstractAdjoint, CheckpointAdjoint, in_force
@@ -21,11 +21,12 @@ from .equations.boltzmann import Boltzmann
 from .equations.equation import AbstractEquation
 from .equations.fokker_planck import FokkerPlanck
 from .equations.mean_field import MeanField
-from .methods import progress as progress_bar
+from .methods import progress as progress_bar, time_derivative
 from .methods.blocks import devices_for
 from .methods.chang_cooper import ChangCooper
 from .methods.characteristics import Characteristics
 from .methods.collisions import Collisions
+from .methods.events import rounding
 from .methods.finite_volume.scheme import FiniteVolume
 from .methods.layers import Layers
 from .methods.method import AbstractMethod, Integrated, Options, Times
@@ -72,7 +73,7 @@ def solve(
     - `initial`: a `Density`, solved by `FiniteVolume()`, or an `Ensemble`, solved by `Particles()`, unless `method`
       says otherwise. A `Boltzmann` is solved by `PushForward()` on a `Density` and by `Collisions()` on an `Ensemble`, a
       `BinaryBoltzmann` by the latter only.
-    - `saveat`: increasing times in [t0, t1] at which the distribution is stored; only t1 by default.
+    - `saveat`: increasing times in [t0, t1], to rounding, at which the distribution is stored; only t1 by default.
     - `adjoint`: how derivatives pass through: `CheckpointAdjoint()` (reverse-mode autodiff of the scheme),
       `TransportAdjoint()` (the adjoint equation) or `ForwardMode()`.
     - `key`: one of JAX's random keys, without which a `FokkerPlanck` on an `Ensemble` is not solved; the same key gives
@@ -83,9 +84,9 @@ def solve(
       `solution.result`.
 
     Works under `jax.jit`, `jax.vmap` and `jax.grad` in any order, and compiles once for all physical numbers. Mixed
-    float types of initial distribution and field take JAX's result type; times and walls follow it. No derivative
-    of a density, or of particles that need a key, passes through t0, t1 and saveat, which only decide on the steps: their
-    lengths count as constants.
+    float types of initial distribution and field take JAX's result type; times and walls follow it. Derivatives of
+    distributions by t0, t1 and saveat are rates of change, whatever the adjoint; `stats` have none, and particles that need a
+    key raise `TypeError`. The lengths of steps count as constants.
 
     Raises `TypeError` for an equation, a distribution or a method that do not go together and for what is no key,
     `ValueError` for a missing key, for a stack of initial distributions, and for shapes and values that are wrong as far as they are known; traced values that
@@ -108,7 +109,7 @@ def solve(
     times = _times(t0, t1, saveat)
     _warn_of_float32()
     equation, initial, chosen, times = cast((equation, initial, chosen, times), common_float(initial, equation.field))
-    chosen.check(equation, initial)
+    chosen.check(equation, initial, times)
     devices = devices_for(initial.samples) if isinstance(initial, Ensemble) else ()
     ts, out, result = _run((equation, initial, chosen, times, key), (adjoint, limit, progress, devices))
     if progress and known(out):
@@ -153,6 +154,7 @@ def _key(equation: AbstractEquation, initial: Density | Ensemble, key: Any) -> A
 
 def _times(t0: Any, t1: Any, saveat: Any) -> Times:
     start, end = as_floating(t0, "t0"), as_floating(t1, "t1")
+    start, end = cast((start, end), common_float(start, end))
     if start.shape != () or end.shape != ():
         raise ValueError(f"t0 and t1 are numbers, got shapes {start.shape} and {end.shape}")
     require(
@@ -164,14 +166,21 @@ def _times(t0: Any, t1: Any, saveat: Any) -> Times:
     if saveat is None:
         return Times(start, end, None)
     saves = as_floating(saveat, "saveat")
+    start, end, saves = cast((start, end, saves), common_float(start, end, saves))
     if saves.ndim != 1 or saves.size == 0:
         raise ValueError(f"saveat must be a list of times, got shape {saves.shape}")
     require(
-        lambda: np.all(np.diff(saves) > 0) and np.asarray(saves)[0] >= start and np.asarray(saves)[-1] <= end,
+        lambda: np.all(np.diff(saves) > 0) and bool(_inside(start, end, saves)),
         lambda: f"saveat must be increasing times in [t0, t1] = [{start}, {end}], got {np.asarray(saves)}",
         (saves, start, end),
     )
     return Times(start, end, saves)
+
+
+def _inside(start: Array, end: Array, saves: Array) -> Array:
+    """Whether the first and the last save time are in [t0, t1], to rounding."""
+    margin = rounding(start, end)
+    return (saves[0] >= start - margin) & (saves[-1] <= end + margin)
 
 
 def _check_traced(equation: AbstractEquation, initial: Density | Ensemble, times: Times) -> Result:
@@ -179,7 +188,7 @@ def _check_traced(equation: AbstractEquation, initial: Density | Ensemble, times
     saves = times.t1[None] if times.saveat is None else times.saveat
     unbounded = ~(jnp.isfinite(times.t0) & jnp.isfinite(times.t1))
     disorder = unbounded | (
-        ~(times.t0 <= times.t1) | jnp.any(~(jnp.diff(saves) > 0)) | ~(saves[0] >= times.t0) | ~(saves[-1] <= times.t1)
+        ~(times.t0 <= times.t1) | jnp.any(~(jnp.diff(saves) > 0)) | ~_inside(times.t0, times.t1, saves)
     )
     values = initial.values if isinstance(initial, Density) else initial.samples
     bad = ~jnp.all(jnp.isfinite(values))
@@ -206,7 +215,8 @@ def _integrate(inputs: tuple, choices: tuple) -> tuple[Any, Integrated, Result]:
     adjoint, max_steps, progress, devices = choices
     before = _check_traced(equation, initial, times)
     times = _in_order(times)
-    out = method.integrate(equation, initial, times, Options(adjoint, key, max_steps, progress, devices))
+    options = Options(adjoint, key, max_steps, progress, devices)
+    out = time_derivative.integrate(method, equation, initial, times, options)
     result = Result.where(before == Result.successful, out.result, before)
     return (times.t1[None] if times.saveat is None else times.saveat), out, result
 

@@ -57,9 +57,8 @@ class CheckpointAdjoint(AbstractAdjoint):
     - Not recommended: for a handful of parameters (`ForwardMode`), and for an optimiser where a density is narrower than a
       few cells or has been through a field with a kink (`ReLU`): much of the gradient is then that of the scheme.
 
-    The step sizes count as constants; for densities no derivative passes through t0, t1 and save times. `checkpoints` defaults to
-    64, or to the root of `FiniteVolume(steps=...)`. Raises
-    `ValueError` for fewer than 2.
+    The step sizes count as constants; derivatives by t0, t1 and save times are rates of change. `checkpoints` defaults to
+    64, or to the root of `FiniteVolume(steps=...)`. Raises `ValueError` for fewer than 2.
 
     >>> CheckpointAdjoint(checkpoints=32)
     CheckpointAdjoint(checkpoints=32)

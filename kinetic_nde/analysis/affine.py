@@ -143,7 +143,7 @@ def _integrated(net: SimResNet, mean: Array, size: Array, start: Array, stop: Ar
         one,
         one / 16,
         jnp.zeros(3, start.dtype),
-        stepsize_controller=controller(tolerance, tolerance, one, zero, one),
+        stepsize_controller=controller(tolerance, tolerance, one),
         # The one through which derivatives of both modes pass.
         adjoint=diffrax.DirectAdjoint(),
         max_steps=_MAX_STEPS,

@@ -198,7 +198,7 @@ def _at_point(flow: Flow, base: Any, point: Array) -> Array:
         zero,
         t1,
         solver=diffrax.Dopri8(),
-        controller=controller(flow.rtol, flow.atol, jnp.ones_like(t1), zero, t1),
+        controller=controller(flow.rtol, flow.atol, jnp.ones_like(t1)),
         adjoint=flow.adjoint.ode,
     )
     # Backwards the integral of the divergence runs from t1 to 0: `divergence` is minus the integral from 0 to t1.

@@ -5,16 +5,16 @@ from typing import Any
 import diffrax
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ..network import field as fields
+from .events import split_at_events
 from .result import Result, first_failure, from_diffrax
 
 Tree = Any
 
-# The first step is this part of a piece: an estimate from the data may not be finite.
-_FIRST_STEPS = 64
+# The first step is this part of an interval: an estimate from the data may not be finite.
+_FIRST_STEP = 1 / 64
 
 
 def carried_back(
@@ -41,18 +41,15 @@ def carried_back(
         start, end = ends
         # What has failed goes no further.
         length = jnp.where(before == Result.successful, end - start, jnp.zeros_like(end))
-        solution = diffrax.diffeqsolve(
-            diffrax.ODETerm(lambda s, state, args: jax.tree.map(jnp.negative, rate(args[0], args[1] - s, state))),
-            solver,
-            jnp.zeros_like(end),
-            length,
-            length / _FIRST_STEPS,
+        solution = over_interval(
+            lambda args, share, state: rate(args[0], args[1] - share * args[2], state),
+            (fields.frozen(field, 0.5 * (start + end)), end, length),
             state,
-            (fields.frozen(field, 0.5 * (start + end)), end),
-            stepsize_controller=controller,
+            -length,
+            solver=solver,
+            controller=controller,
             adjoint=adjoint,
             max_steps=max_steps,
-            throw=False,
         )
         state = jax.tree.map(lambda leaf: leaf[0], solution.ys)
         steps = steps + jnp.asarray(solution.stats["num_steps"], jnp.int32)
@@ -63,8 +60,44 @@ def carried_back(
         return (state, steps, Result.where(before == Result.successful, here, before)), None
 
     start = (state, jnp.zeros((), jnp.int32), first_failure([(jnp.zeros((), bool), Result.not_finite)]))
-    (state, steps, result), _ = jax.lax.scan(piece, start, _pieces(field, t0, t), reverse=True)
+    intervals = split_at_events(field, t0, t)
+    (state, steps, result), _ = jax.lax.scan(piece, start, (intervals.starts, intervals.ends), reverse=True)
     return state, steps, result
+
+
+def over_interval(
+    rate: Any,
+    args: Any,
+    state: Tree,
+    length: Float[Array, ""],
+    *,
+    solver: diffrax.AbstractSolver,
+    controller: diffrax.AbstractStepSizeController,
+    adjoint: diffrax.AbstractAdjoint,
+    max_steps: int | None,
+    first_step: float = _FIRST_STEP,
+) -> diffrax.Solution:
+    """One interval without an event inside, of a length that may be negative: d state / d share = length * rate(args, share,
+    state) for a share of it from 0 to 1, so that a short interval is like any other;
+    `first_step` is a share too. Nothing happens if its length is 0."""
+    end = (length != 0).astype(length.dtype)
+
+    def change(share: Any, state: Tree, args: Any) -> Tree:
+        return jax.tree.map(lambda leaf: args[1] * leaf, rate(args[0], share, state))
+
+    return diffrax.diffeqsolve(
+        diffrax.ODETerm(change),
+        solver,
+        jnp.zeros_like(end),
+        end,
+        jnp.full_like(end, first_step),
+        state,
+        (args, length),
+        stepsize_controller=controller,
+        adjoint=adjoint,
+        max_steps=max_steps,
+        throw=False,
+    )
 
 
 def stepped_back(
@@ -96,11 +129,5 @@ def stepped_back(
         (state, _), _ = jax.lax.scan(step, (state, inner), jnp.arange(steps, dtype=h.dtype))
         return state, None
 
-    return jax.lax.scan(piece, state, _pieces(field, t0, t), reverse=True)[0]
-
-
-def _pieces(field: Any, t0: Float[Array, ""], t: Float[Array, ""]) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-    """The ends of the pieces between t0, the breakpoints and t; those outside give pieces of length 0."""
-    jumps = jnp.clip(jnp.asarray(np.asarray(fields.breakpoints(field)), t.dtype), t0, t)
-    edges = jnp.concatenate([t0[None], jumps, t[None]])
-    return edges[:-1], edges[1:]
+    intervals = split_at_events(field, t0, t)
+    return jax.lax.scan(piece, state, (intervals.starts, intervals.ends), reverse=True)[0]

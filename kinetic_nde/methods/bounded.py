@@ -8,6 +8,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .stepwise import AbstractStepwise
+
 
 class AbstractEnds(eqx.Module):
     """What happens to a trajectory at the ends of an interval: decided at the beginning and at the end of each step, so
@@ -65,39 +67,11 @@ class BackwardsAtEnds(AbstractEnds):
         return jnp.where(x < self.low, at_low, jnp.where(x > self.high, at_high, x))
 
 
-class Bounded(diffrax.AbstractWrappedSolver):
+class Bounded(AbstractStepwise):
     """A solver whose steps obey what holds at the ends."""
 
     solver: diffrax.AbstractERK
     ends: AbstractEnds
-
-    @property
-    def term_structure(self) -> Any:
-        return self.solver.term_structure
-
-    @property
-    def interpolation_cls(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return self.solver.interpolation_cls
-
-    @property
-    def scan_kind(self) -> Any:
-        # diffrax takes a wrapped Runge-Kutta method for one itself, and sets this for forward-mode derivatives.
-        return self.solver.scan_kind
-
-    def order(self, terms: Any) -> int | None:
-        return self.solver.order(terms)
-
-    def strong_order(self, terms: Any) -> Any:
-        return self.solver.strong_order(terms)
-
-    def error_order(self, terms: Any) -> Any:
-        return self.solver.error_order(terms)
-
-    def init(self, terms: Any, t0: Any, t1: Any, y0: Array, args: Any) -> Any:
-        return self.solver.init(terms, t0, t1, y0, args)
-
-    def func(self, terms: Any, t0: Any, y0: Array, args: Any) -> Any:
-        return self.solver.func(terms, t0, y0, args)
 
     def step(self, terms: Any, t0: Any, t1: Any, y0: Array, args: Any, solver_state: Any, made_jump: Any) -> Any:
         term = diffrax.ODETerm(lambda t, y, args: self.ends.velocity(y0, terms.vf(t, y, args)))

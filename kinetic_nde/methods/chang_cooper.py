@@ -17,7 +17,7 @@ from ..network import field as fields
 from . import progress
 from .finite_volume.boundary import extend
 from .finite_volume.scheme import check_density, package
-from .method import AbstractMethod, Integrated, Options, Times, check_line, check_velocity, spans, with_field
+from .method import AbstractMethod, Integrated, Options, Times, check_line, check_velocity, with_field
 from .rates import Rates, rates, step_implicitly
 from .tolerances import as_tolerance
 
@@ -64,16 +64,25 @@ class ChangCooper(AbstractMethod):
         static=True, default=None, converter=lambda steps: None if steps is None else as_count(steps, "steps")
     )
 
-    def check(self, equation: AbstractBalanceLaw, initial: Density) -> None:
+    def check(self, equation: AbstractBalanceLaw, initial: Density, times: Times) -> None:
         check_line(self, initial)
         check_density(equation, initial)
+
+    @property
+    def follows_times(self) -> bool:
+        return False
+
+    def rate_of_change(self, equation: AbstractBalanceLaw, distribution: Density, t: Float[Array, ""]) -> Array:
+        exchange, state = rates(equation, distribution.grid, t), extend(distribution.values)
+        through = exchange.rightwards * state[:-1] - exchange.leftwards * state[1:]
+        return through[:-1] - through[1:]
 
     def integrate(self, equation: AbstractBalanceLaw, initial: Density, times: Times, options: Options) -> Integrated:
         check_velocity(equation.field, initial.values[0])
         # A continuous adjoint has no counterpart here, as in other methods that ask for this: it raises TypeError.
         _ = options.adjoint.ode
         grid = initial.grid
-        plan = spans(equation.field, times)
+        plan = times.split(equation.field)
         scale = unit(initial.mass, grid.length)
         loop = TimeLoop(_step, _more, _report if options.progress else None)
 

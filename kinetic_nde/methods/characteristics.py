@@ -48,9 +48,16 @@ class Characteristics(AbstractMethod):
     rtol: Float[Array, ""] = eqx.field(converter=as_tolerance("rtol"), default=1e-10)
     atol: Float[Array, ""] = eqx.field(converter=as_tolerance("atol"), default=1e-12)
 
-    def check(self, equation: AbstractBalanceLaw, initial: Density) -> None:
+    def check(self, equation: AbstractBalanceLaw, initial: Density, times: Times) -> None:
         check_line(self, initial)
         check_density(equation, initial)
+
+    @property
+    def follows_times(self) -> bool:
+        return True
+
+    def rate_of_change(self, equation: AbstractBalanceLaw, distribution: Density, t: Float[Array, ""]) -> Array:
+        raise NotImplementedError("trajectories themselves depend on the times")
 
     def integrate(self, equation: AbstractBalanceLaw, initial: Density, times: Times, options: Options) -> Integrated:
         check_velocity(equation.field, initial.values[0])
@@ -92,7 +99,7 @@ class Characteristics(AbstractMethod):
             t0,
             t,
             solver=Bounded(self.solver, BackwardsAtEnds(grid.lower, grid.upper, (low is not None, high is not None))),
-            controller=controller(self.rtol, self.atol, grid.length, t0, t),
+            controller=controller(self.rtol, self.atol, grid.length),
             adjoint=options.adjoint.ode,
             max_steps=options.max_steps,
         )

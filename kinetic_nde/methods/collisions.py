@@ -16,7 +16,7 @@ from ..equations.diffusion import check_shape
 from .binary_collisions import EVENTS, NANBU_BABOVSKY, pairing_odds
 from .blocks import Block, as_threefry, in_blocks, together
 from .linear_collisions import NANBU, POISSON_CLOCKS
-from .method import AbstractMethod, Integrated, Options, Times, check_velocity, spans
+from .method import AbstractMethod, Integrated, Options, Times, check_velocity, no_rate
 from .particles import check_ensemble
 from .result import Result, first_failure
 from .rounds import Followed, follow
@@ -67,7 +67,7 @@ class Collisions(AbstractMethod):
         static=True, default=None, converter=lambda steps: None if steps is None else as_count(steps, "steps")
     )
 
-    def check(self, equation: Boltzmann | BinaryBoltzmann, initial: Ensemble) -> None:
+    def check(self, equation: Boltzmann | BinaryBoltzmann, initial: Ensemble, times: Times) -> None:
         if isinstance(equation, Boltzmann):
             check_ensemble(equation, initial)
         elif initial.dimension != 1:
@@ -76,6 +76,15 @@ class Collisions(AbstractMethod):
             )
         elif initial.samples.shape[0] < 2:
             raise ValueError("binary interactions need two particles at least, got one")
+
+    @property
+    def follows_times(self) -> bool:
+        return False
+
+    def rate_of_change(
+        self, equation: Boltzmann | BinaryBoltzmann, distribution: Ensemble, t: Float[Array, ""]
+    ) -> Array:
+        raise no_rate(self)
 
     def integrate(
         self, equation: Boltzmann | BinaryBoltzmann, initial: Ensemble, times: Times, options: Options
@@ -112,7 +121,7 @@ class Collisions(AbstractMethod):
         saved = final[None]
         if times.saveat is not None:
             saved = jax.vmap(lambda each: together(each, m), 1)(parts.saved).reshape(-1, *initial.samples.shape)
-        plan = spans(equation.field, times)
+        plan = times.split(equation.field)
         share = jnp.zeros_like(equation.rate)
         if self.steps is not None:
             share = jnp.max(plan.ends - plan.starts) * equation.rate * (odds / self.steps)

@@ -5,13 +5,13 @@ from typing import Any, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..adjoints.adjoint import AbstractAdjoint
 from ..distributions.density import Density
 from ..equations.equation import AbstractEquation
-from ..network.field import breakpoints, check_velocity as check_velocity
+from ..network.field import check_velocity as check_velocity
+from .events import Intervals, split_at_events
 from .result import Result
 
 Equation = TypeVar("Equation", bound=AbstractEquation)
@@ -23,6 +23,10 @@ class Times(NamedTuple):
     t0: Float[Array, ""]
     t1: Float[Array, ""]
     saveat: Float[Array, " saves"] | None
+
+    def split(self, field: Any) -> Intervals:
+        """[t0, t1] cut at the save times and at the breakpoints of the field."""
+        return split_at_events(field, self.t0, self.t1, self.saveat)
 
 
 class Options(NamedTuple):
@@ -49,12 +53,30 @@ class AbstractMethod(eqx.Module):
     """A way to solve an equation for one kind of distribution."""
 
     @abc.abstractmethod
-    def check(self, equation: Any, initial: Any) -> None:
+    def check(self, equation: Any, initial: Any, times: Times) -> None:
         """Raises `TypeError` or `ValueError` for what does not fit together, as far as shapes and known values tell."""
+
+    @property
+    @abc.abstractmethod
+    def follows_times(self) -> bool:
+        """Whether autodiff of `integrate` gives derivatives by the times; if not they are rates of change."""
+
+    @abc.abstractmethod
+    def rate_of_change(self, equation: Any, distribution: Any, t: Float[Array, ""]) -> Array:
+        """d/dt of the averages or samples by the equation, as the method has it, for a field without events; `TypeError` if
+        there is none."""
 
     @abc.abstractmethod
     def integrate(self, equation: Any, initial: Any, times: Times, options: Options) -> Integrated:
         """The solve itself: traced, for one problem, written so that `vmap` works over it."""
+
+
+def no_rate(method: AbstractMethod) -> TypeError:
+    """The error of a method whose samples have no derivative by time."""
+    return TypeError(
+        f"kn.{type(method).__name__} follows random paths, which have no derivative by t0, t1 and save times: differentiate "
+        "with respect to equation and samples only, or solve for a kn.Density"
+    )
 
 
 def check_line(method: AbstractMethod, initial: Density) -> None:
@@ -74,21 +96,3 @@ def with_field(equation: Equation, field: Any) -> Equation:
 def save_times(times: Times) -> Float[Array, " saves_and_end"]:
     """The save times, if any, and t1 after them."""
     return times.t1[None] if times.saveat is None else jnp.concatenate([times.saveat, times.t1[None]])
-
-
-class Spans(NamedTuple):
-    """The parts of [t0, t1] between events: save times and breakpoints of the field."""
-
-    starts: Float[Array, " spans"]
-    ends: Float[Array, " spans"]
-    saved: Int[Array, " saves"]
-
-
-def spans(field: Any, times: Times) -> Spans:
-    """Cuts [t0, t1] at each event. Breakpoints outside give spans of length 0, so that the number of spans is
-    static."""
-    jumps = np.asarray(breakpoints(field))
-    t0, t1 = times.t0, times.t1
-    ends = jnp.sort(jnp.concatenate([save_times(times), jnp.clip(jnp.asarray(jumps, t0.dtype), t0, t1)]))
-    saveat = t1[None] if times.saveat is None else times.saveat
-    return Spans(jnp.concatenate([t0[None], ends[:-1]]), ends, jnp.searchsorted(ends, saveat))

@@ -14,15 +14,17 @@ from ..distributions.ensemble import Ensemble
 from ..equations.balance_law import AbstractBalanceLaw, walls_by_axis
 from ..equations.equation import AbstractEquation
 from ..equations.fokker_planck import FokkerPlanck
-from ..network.field import breakpoints
+from ..network import field as fields
 from . import brownian, euler_maruyama, stochastic
 from .bounded import Bounded, StayingAtWalls
-from .method import AbstractMethod, Integrated, Options, Times, check_velocity, save_times
+from .events import IntervalClock, interval_clock, split_at_events
+from .method import AbstractMethod, Integrated, Options, Times, check_velocity, no_rate, save_times, with_field
 from .result import Result, from_diffrax
-from .tolerances import as_optional_tolerance, as_solver, controller
+from .stepwise import InOneInterval
+from .tolerances import UpToWholeNumbers, as_optional_tolerance, as_solver, controller
 
 _RTOL, _ATOL = 1e-8, 1e-10
-# The first step is this part of the whole: an estimate from the data would depend on their units.
+# The first step is this part of an interval: an estimate from the data would depend on their units.
 _FIRST_STEPS = 64
 # Standard deviations from 0 beyond which data count as far away.
 _FAR = 10
@@ -81,7 +83,7 @@ class Particles(AbstractMethod):
         static=True, default=None, converter=lambda steps: None if steps is None else as_count(steps, "steps")
     )
 
-    def check(self, equation: AbstractBalanceLaw, initial: Ensemble) -> None:
+    def check(self, equation: AbstractBalanceLaw, initial: Ensemble, times: Times) -> None:
         check_ensemble(equation, initial)
         if isinstance(equation, FokkerPlanck):
             self._check_noisy(equation, initial)
@@ -102,6 +104,16 @@ class Particles(AbstractMethod):
                 )
         if self.solver is not None:
             brownian.check_solver(self.solver, equation, initial.samples[0])
+
+    @property
+    def follows_times(self) -> bool:
+        return False
+
+    def rate_of_change(self, equation: AbstractBalanceLaw, distribution: Ensemble, t: Float[Array, ""]) -> Array:
+        if isinstance(equation, FokkerPlanck):
+            raise no_rate(self)
+        v = jax.vmap(lambda point: equation.velocity(t, point))(distribution.samples)
+        return StayingAtWalls(*(equation.walls or (None, None))).velocity(distribution.samples, v)
 
     def integrate(self, equation: AbstractBalanceLaw, initial: Ensemble, times: Times, options: Options) -> Integrated:
         if isinstance(equation, FokkerPlanck):
@@ -175,30 +187,36 @@ class Trajectories(eqx.Module):
             inside = inside if wall is None else inside & within(y, wall)
         return inside
 
-    def controller(self, size: Float[Array, ""]) -> diffrax.PIDController:
-        """Steps within the tolerances for what is of that size."""
+    def controller(self, size: Float[Array, ""], intervals: int = 1) -> UpToWholeNumbers:
+        """Steps within the tolerances for what is of that size, in a time whose unit is an interval."""
         # Constants of a program come back as arrays of NumPy's.
         rtol, atol = jnp.asarray(self.rtol), jnp.asarray(self.atol)
-        return controller(rtol, atol, size, self.t0, self.t1)
+        return controller(rtol, atol, size, intervals)
 
     def follow(
         self, law: AbstractBalanceLaw, start: Float[Array, "m *d"], ts: Float[Array, " k"], adjoint: Any
     ) -> tuple[Float[Array, "k m *d"], dict[str, Array], Result]:
         """Places at increasing times, the number of steps, and how it ended."""
-        jumps = breakpoints(law.field)
-        steps: diffrax.AbstractStepSizeController = self.controller(self.size)
-        if jumps:
-            steps = diffrax.ClipStepSizeController(self.controller(self.size), jump_ts=jnp.asarray(jumps, ts.dtype))
+        clock = interval_clock(split_at_events(law.field, self.t0, self.t1))
+
+        def rate(s: Any, y: Array, args: tuple[AbstractBalanceLaw, IntervalClock]) -> Array:
+            law, clock = args
+            begin, length, share = clock.interval(s)
+            frozen = with_field(law, fields.frozen(law.field, begin + 0.5 * length))
+            return length * self.rate(frozen, begin + share * length, y)
+
+        solver = Bounded(self.solver, StayingAtWalls(*self.walls)) if self.walls else self.solver
+        zero = jnp.zeros_like(clock.end)
         solution = diffrax.diffeqsolve(
-            diffrax.ODETerm(lambda t, y, law: self.rate(law, t, y)),
-            Bounded(self.solver, StayingAtWalls(*self.walls)) if self.walls else self.solver,
-            self.t0,
-            self.t1,
-            (self.t1 - self.t0) / _FIRST_STEPS,
+            diffrax.ODETerm(rate),
+            InOneInterval(solver),
+            zero,
+            clock.end,
+            zero + 1 / _FIRST_STEPS,
             start,
-            law,
-            saveat=diffrax.SaveAt(ts=ts),
-            stepsize_controller=steps,
+            (law, clock),
+            saveat=diffrax.SaveAt(ts=clock.reading(ts)),
+            stepsize_controller=self.controller(self.size, clock.starts.size),
             adjoint=adjoint,
             max_steps=self.max_steps,
             throw=False,

@@ -18,7 +18,7 @@ from ..network import field as fields
 from . import progress
 from .finite_volume.boundary import extend
 from .finite_volume.scheme import check_density, package
-from .method import AbstractMethod, Integrated, Options, Times, check_line, check_velocity, spans, with_field
+from .method import AbstractMethod, Integrated, Options, Times, check_line, check_velocity, with_field
 from .result import Result
 from .transfer import collide, transfer
 
@@ -73,9 +73,17 @@ class PushForward(AbstractMethod):
         static=True, default=None, converter=lambda steps: None if steps is None else as_count(steps, "steps")
     )
 
-    def check(self, equation: Boltzmann, initial: Density) -> None:
+    def check(self, equation: Boltzmann, initial: Density, times: Times) -> None:
         check_line(self, initial)
         check_density(equation, initial)
+
+    @property
+    def follows_times(self) -> bool:
+        return False
+
+    def rate_of_change(self, equation: Boltzmann, distribution: Density, t: Float[Array, ""]) -> Array:
+        grid, state = distribution.grid, extend(distribution.values)
+        return equation.rate * (collide(transfer(equation, grid, t), grid, state) - state)[1:-1]
 
     def integrate(self, equation: Boltzmann, initial: Density, times: Times, options: Options) -> Integrated:
         check_velocity(equation.field, initial.values[0])
@@ -83,11 +91,15 @@ class PushForward(AbstractMethod):
         # A continuous adjoint has no counterpart here, as in other methods that ask for this: it raises TypeError.
         _ = options.adjoint.ode
         grid, times = initial.grid, jax.lax.stop_gradient(times)
-        plan = spans(equation.field, times)
+        plan = times.split(equation.field)
         scale = unit(initial.mass, grid.length)
         by_sum = fields.autonomous(equation.field)
         # One matrix for all spans, where it is.
-        steady = None if not by_sum or fields.breakpoints(equation.field) else transfer(equation, grid, times.t0)
+        steady = (
+            None
+            if not by_sum or fields.jump_times(equation.field, grid.width.dtype).size
+            else transfer(equation, grid, times.t0)
+        )
         report = _report if options.progress else None
         loop = TimeLoop(_add, _more, report) if by_sum else TimeLoop(_step, _more, report)
 

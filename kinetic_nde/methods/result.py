@@ -31,6 +31,10 @@ class Result(eqx.Enumeration):
         "In a step of Collisions(steps=...) a collision would have a probability above 1. Either (a) raise steps above rate * dt, with dt the longest time "
         "between two save times or breakpoints of the field, or (b) leave steps out, for the exact times of the collisions."
     )
+    layers_skipped = (
+        "A layer of a kn.PiecewiseConstant has a part in [t0, t1] and the middle of no step: Layers(count) would leave it out. Take more steps, as many as "
+        "there are layers if these are of equal length."
+    )
     bad_times = "The times are not in order: t0 <= saveat <= t1 with increasing save times is needed."
     bad_walls = "The walls are not at the ends of the grid (to 1e-9 of its width)."
     bad_equation = "A number of the equation is out of its bounds: epsilon and rate must be finite and > 0, nu finite and not negative."

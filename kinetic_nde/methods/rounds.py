@@ -12,7 +12,7 @@ from ..adjoints.loop import TimeLoop
 from ..network import field as fields
 from . import progress
 from .blocks import Block
-from .method import Options, Times, spans, with_field
+from .method import Options, Times, with_field
 
 
 class Span(NamedTuple):
@@ -75,7 +75,7 @@ def follow(
     Collisions have no memory: the clocks start anew with each span, in which the layer is one. Derivatives are along the
     paths, with the same collisions: each round makes its random numbers from a key of its own, on the way back too.
     """
-    plan = spans(equation.field, times)
+    plan = times.split(equation.field)
     loop = TimeLoop(
         functools.partial(_step, rule),
         functools.partial(_more, rule),

@@ -12,7 +12,7 @@ from ..distributions.ensemble import Ensemble
 from ..equations.diffusion import check_shape
 from ..equations.fokker_planck import FokkerPlanck
 from ..network import field as fields
-from .method import Integrated, Options, Times, check_velocity, spans
+from .method import Integrated, Options, Times, check_velocity
 from .result import Result, first_failure
 
 # Of a whole solve, shared among its spans by their length.
@@ -58,7 +58,7 @@ def integrate(
     check_shape(equation.diffusion, point)
     key = options.key
     assert key is not None  # `solve` has seen to it
-    plan = spans(equation.field, times)
+    plan = times.split(equation.field)
     number = plan.ends.shape[0]
 
     def span(carry: tuple, ends: tuple) -> tuple:

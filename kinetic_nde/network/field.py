@@ -5,23 +5,38 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Real
 
+from .._values import as_floating, known
 from .parameters import is_parameter, parameters_in
 from .pieces import Piece, piece_around
 
 
 def breakpoints(field: Any) -> tuple[float, ...]:
     """The times, increasing, at which a parameter anywhere in the field jumps or has a kink, or that the field itself
-    names."""
-    return tuple(sorted({*_named(field), *(t for parameter in parameters_in(field) for t in parameter.breakpoints)}))
+    names. Raises `ValueError` for traced ones: `jump_times` has these too."""
+    fixed, traced = _breakpoints(field)
+    if traced:
+        raise ValueError("the breakpoints of the field are traced, and here they must be known: call this outside jit")
+    return tuple(fixed)
+
+
+def jump_times(field: Any, dtype: Any) -> Float[Array, " jumps"]:
+    """The same as an increasing array, for solvers: traced breakpoints are allowed. They count as constants for
+    differentiation, as the times of layers do."""
+    fixed, traced = _breakpoints(field)
+    times = [jnp.asarray(np.asarray(fixed), dtype)]
+    if not traced:
+        return times[0]
+    return jax.lax.stop_gradient(jnp.sort(jnp.concatenate([*times, *(each.astype(dtype) for each in traced)])))
 
 
 def frozen(field: Any, t: Real[ArrayLike, ""]) -> Any:
     """The field as it is between the two breakpoints around t: each piecewise-constant parameter replaced by its value
     on the layer that holds t, and a field that names breakpoints of its own asked for times between them only."""
-    if _named(field):
-        return _OnPiece(field, piece_around(breakpoints(field), t))
+    if len(_named(field)):
+        return _OnPiece(field, piece_around(jump_times(field, as_floating(t, "t").dtype), t))
     return jax.tree.map(lambda node: node.frozen(t) if is_parameter(node) else node, field, is_leaf=is_parameter)
 
 
@@ -39,8 +54,15 @@ class _OnPiece(eqx.Module):
         return kinks(self.field, self.piece(t))
 
 
-def _named(field: Any) -> tuple[float, ...]:
-    return tuple(getattr(field, "breakpoints", ()))
+def _named(field: Any) -> Any:
+    return getattr(field, "breakpoints", ())
+
+
+def _breakpoints(field: Any) -> tuple[list[float], list[Array]]:
+    """The known ones, increasing and without repetition, and arrays of the traced ones."""
+    groups = [_named(field), *(parameter.breakpoints for parameter in parameters_in(field))]
+    fixed = {float(t) for times in groups if known(times) for t in np.ravel(np.asarray(times))}
+    return sorted(fixed), [jnp.ravel(jnp.asarray(times)) for times in groups if not known(times)]
 
 
 def autonomous(field: Any) -> bool:

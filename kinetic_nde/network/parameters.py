@@ -77,7 +77,8 @@ class PiecewiseConstant(AbstractParameter):
     before its time.
 
     `times` (L,), increasing, are the left ends of the layers: fixed data, no leaves of the module, so that gradients
-    and optimisers leave them alone. `values` (L, ...) are trained. Raises `ValueError` if the times are not known,
+    and optimisers leave them alone; a solve compiles anew for other times, and not for other values. `values` (L, ...) are
+    trained. For many tables of times in one program give a module of t with an array `breakpoints`. Raises `ValueError` if the times are not known,
     finite and increasing or if the lengths differ.
 
     >>> w = PiecewiseConstant([0.0, 1.0], [-1.0, 2.0])
@@ -183,8 +184,8 @@ class FunctionOfTime(AbstractParameter):
 class ModuleOfTime(AbstractParameter):
     """Any `eqx.Module` called as `module(t)`: its arrays of floats are trained.
 
-    One that jumps or has a kink names these times in an attribute `breakpoints`; those of parameters that it holds are
-    found without.
+    One that jumps or has a kink names these times in an attribute `breakpoints`, numbers or an array, traced ones too;
+    those of parameters that it holds are found without. For differentiation they are constants.
 
     >>> class Decaying(eqx.Module):
     ...     start: Array
@@ -198,10 +199,10 @@ class ModuleOfTime(AbstractParameter):
     module: eqx.Module
 
     @property
-    def breakpoints(self) -> tuple[float, ...]:
+    def breakpoints(self) -> Any:
         named = getattr(self.module, "breakpoints", None)
         if named is not None:
-            return tuple(named)
+            return named
         return tuple(sorted({t for parameter in parameters_in(self.module) for t in parameter.breakpoints}))
 
     @property
@@ -210,7 +211,7 @@ class ModuleOfTime(AbstractParameter):
 
     def frozen(self, t: Real[ArrayLike, ""]) -> "AbstractParameter":
         # What the module does at a jump is its own affair: it is only asked inside the piece.
-        return ModuleOfTime(_OnPiece(self.module, piece_around(self.breakpoints, t))) if self.breakpoints else self
+        return ModuleOfTime(_OnPiece(self.module, piece_around(self.breakpoints, t))) if len(self.breakpoints) else self
 
     def __call__(self, t: Real[ArrayLike, ""]) -> Float[Array, "*shape"]:
         module: Any = self.module

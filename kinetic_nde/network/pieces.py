@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Real
 
 from .._values import as_floating
@@ -30,9 +29,10 @@ def piece_around(breakpoints: Any, t: Real[ArrayLike, ""]) -> Piece:
     (Array(True, dtype=bool), Array(2., dtype=float64), Array(True, dtype=bool))
     """
     t = as_floating(t, "t")
-    times = np.sort(np.asarray(breakpoints, dtype=float))
-    inside = 4 * float(jnp.finfo(t.dtype).eps) * (float(np.max(np.abs(times))) or 1.0)
+    times = jnp.sort(jnp.asarray(breakpoints, t.dtype))
+    largest = jnp.max(jnp.abs(times))
+    inside = 4 * float(jnp.finfo(t.dtype).eps) * jnp.where(largest > 0, largest, jnp.ones_like(largest))
     far = float(jnp.finfo(t.dtype).max)
-    number = jnp.searchsorted(jnp.asarray(times, t.dtype), t, side="right")
-    ends = jnp.asarray([-far, *times, far], t.dtype)
+    number = jnp.searchsorted(times, t, side="right")
+    ends = jnp.pad(times, 1, constant_values=(-far, far))
     return Piece(ends[number] + inside, ends[number + 1] - inside)

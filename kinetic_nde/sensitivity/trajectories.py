@@ -7,9 +7,10 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from ..methods.backward import over_interval
+from ..methods.events import split_at_events
 from ..methods.method import with_field
 from ..methods.particles import Trajectories
 from ..network import field as fields
@@ -44,14 +45,13 @@ def _followed(merge: Any, kept: int, trained: Tree, start: Array, arrays: Tree, 
 def _forward(merge: Any, kept: int, trained: Tree, start: Array, arrays: Tree, ts: Array) -> tuple:
     problem, law = merge(trained, arrays)
     share = jnp.linspace(0, 1, kept + 1, dtype=ts.dtype)
-    jumps = jnp.asarray(np.asarray(fields.breakpoints(law.field)), ts.dtype)
-    ends = problem.t0, problem.t1
-    stops = jnp.concatenate([ts, ends[0] + share * (ends[1] - ends[0]), jnp.clip(jumps, *ends)])
-    order = jnp.argsort(stops)
-    positions, stats, result = problem.follow(law, start, stops[order], diffrax.ForwardMode())
+    saves = jnp.concatenate([ts, problem.t0 + share * (problem.t1 - problem.t0)])
+    intervals = split_at_events(law.field, problem.t0, problem.t1, saves)
+    stops = jnp.concatenate([problem.t0[None], intervals.ends])
+    positions, stats, result = problem.follow(law, start, stops, diffrax.ForwardMode())
     # Where each save time has come to lie among the stops.
-    places = jnp.argsort(order)[: ts.size]
-    return (positions[places], stats, result), (trained, arrays, stops[order], positions, places)
+    places = 1 + intervals.saved[: ts.size]
+    return (positions[places], stats, result), (trained, arrays, stops, positions, places)
 
 
 def _backward(merge: Any, kept: int, residuals: tuple, cotangents: tuple) -> tuple:
@@ -103,17 +103,15 @@ def _carried(
     problem: Trajectories, rate: Any, piece: Any, state: tuple, begin: Array, end: Array
 ) -> tuple[Any, Bool[Array, ""]]:
     """The state at `begin` from that at `end`, positions and cotangents both with the tolerances of the particles."""
-    solution = diffrax.diffeqsolve(
-        diffrax.ODETerm(rate),
-        problem.solver,
-        end,
-        begin,
-        begin - end,
+    solution = over_interval(
+        lambda args, share, state: rate(args[1] + share * (args[2] - args[1]), state, args[0]),
+        (piece, end, begin),
         state,
-        piece,
-        stepsize_controller=problem.controller(jnp.ones_like(problem.size)),
+        begin - end,
+        solver=problem.solver,
+        controller=problem.controller(jnp.ones_like(problem.size)),
         adjoint=diffrax.ForwardMode(),
         max_steps=problem.max_steps,
-        throw=False,
+        first_step=1.0,
     )
     return jax.tree.map(lambda leaf: leaf[0], solution.ys), solution.result == diffrax.RESULTS.successful

@@ -65,6 +65,18 @@ def test_layers_stop_at_walls_and_leave_them():
     np.testing.assert_allclose(solution.distributions.samples, exact, rtol=1e-14)
 
 
+def test_layers_that_no_step_would_take_are_named():
+    """Six layers; four steps have their middles in the first, third, fourth and sixth."""
+    net = kn.SimResNet(kn.PiecewiseConstant(0.5 * np.arange(6), np.ones(6)), 0.1, kn.Tanh())
+    solve = lambda t1, **options: kn.solve(kn.MeanField(net), kn.Ensemble([1.0]), t1=t1, method=kn.Layers(4), **options)
+    with pytest.raises(ValueError, match=r"Layers\(4\) would leave out layers 1, 4 of 0 to 5"):
+        solve(3.0)
+    result = jax.jit(lambda t1: solve(t1, throw=False).result)
+    assert result(3.0) == kn.Result.layers_skipped
+    # Up to 2 only four of them have a part; 0.5 added up is what it should be to rounding.
+    assert result(2.0) == kn.Result.successful and result(2.0 + 4e-16) == kn.Result.successful
+
+
 def test_layers_are_differentiated_in_float32_too():
     def energy(w):
         net = kn.SimResNet(w, w / 3, kn.Tanh())

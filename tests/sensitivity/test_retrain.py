@@ -65,6 +65,8 @@ def test_it_stops_when_the_change_is_below_the_tolerance():
     assert done.best == len(done.history) - 1
 
 
+# Fifty steps, of which the first layer is one.
+FINE = kn.Layers(50)
 LAYERS = kn.MeanField(kn.SimResNet(-1.0, kn.PiecewiseConstant([0.0, 0.02, 0.5], [1.0, 1.0, 1.0]), kn.Identity()))
 
 
@@ -73,14 +75,15 @@ def test_a_line_search_sees_the_true_slope(equation):
     """In the metric the layers' slopes are up to 50 times larger: a search that took those for the slope of the loss would
     ask for a decrease that no step can give."""
     search = optax.chain(optax.sgd(20.0), optax.scale_by_backtracking_linesearch(15, slope_rtol=0.3))
-    done = run(equation, optimizer=search, max_updates=8)
+    done = run(equation, optimizer=search, max_updates=8, method=FINE)
     assert np.all(np.diff(done.history.loss) < 0) and done.history.loss[-1] < 0.01 * done.history.loss[0]
 
 
 def test_without_the_metric_the_gradient_is_euclidean():
     """Of a layer the gradient is then its length times as large."""
     steps = [
-        np.diff(run(LAYERS, max_updates=1, l2_metric=metric).history.vectors, axis=0)[0, 1:] for metric in (True, False)
+        np.diff(run(LAYERS, max_updates=1, l2_metric=metric, method=FINE).history.vectors, axis=0)[0, 1:]
+        for metric in (True, False)
     ]
     np.testing.assert_allclose(steps[1], steps[0] * [0.02, 0.48, 0.5], rtol=1e-10)
 
@@ -89,7 +92,8 @@ def test_without_the_metric_the_gradient_is_euclidean():
 def test_quasi_newton():
     """Layers of different lengths, and a weight that is constant: the curvature needs one metric."""
     mixed, euclidean = (
-        run(LAYERS, optimizer=optax.lbfgs(), max_updates=25, loss=both, l2_metric=metric) for metric in (True, False)
+        run(LAYERS, optimizer=optax.lbfgs(), max_updates=25, loss=both, l2_metric=metric, method=FINE)
+        for metric in (True, False)
     )
     assert euclidean.history.loss[-1] < 1e-12 < 1e-6 < mixed.history.loss[-1] < 1e-4
 

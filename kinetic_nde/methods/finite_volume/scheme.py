@@ -16,14 +16,14 @@ from ...equations.diffusion import check_diffusion
 from ...equations.equation import AbstractEquation
 from ...equations.fokker_planck import FokkerPlanck
 from ...network import field as fields
-from ..method import AbstractMethod, Integrated, Options, Times, check_velocity, spans
+from ..method import AbstractMethod, Integrated, Options, Times, check_velocity
 from ..result import Result, first_failure
 from .boundary import extend, wind
 from .diffusion import Diffusion, diffusion, drift_share, prepared
 from .line_transpose import on_line
 from .plane_diffusion import plane_diffusion
 from .plane_transpose import on_plane
-from .step import Span, more, report, step, wind_at
+from .step import Span, change, more, pace, report, step, wind_at
 from .transpose import transposed
 
 # The stencil of the diffusion.
@@ -71,16 +71,23 @@ class FiniteVolume(AbstractMethod):
     def __check_init__(self):
         require(lambda: 0 < self.cfl <= 1, lambda: f"cfl must be in (0, 1], got {self.cfl}", self.cfl)
 
-    def check(self, equation: AbstractBalanceLaw, initial: Density) -> None:
+    def check(self, equation: AbstractBalanceLaw, initial: Density, times: Times) -> None:
         check_density(equation, initial)
         if isinstance(equation, FokkerPlanck) and min(initial.grid.shape) < _LEAST_CELLS:
             along = " along each axis" if initial.grid.dimension > 1 else ""
             raise ValueError(f"diffusion needs at least {_LEAST_CELLS} cells{along}, the grid has {initial.grid.cells}")
 
+    @property
+    def follows_times(self) -> bool:
+        return False
+
+    def rate_of_change(self, equation: AbstractBalanceLaw, distribution: Density, t: Float[Array, ""]) -> Array:
+        return rate_of_change(self, equation, distribution, t)
+
     def integrate(self, equation: AbstractBalanceLaw, initial: Density, times: Times, options: Options) -> Integrated:
         grid = initial.grid
         check_velocity(equation.field, grid.lower)
-        plan = spans(equation.field, times)
+        plan = times.split(equation.field)
         # The solve runs in the unit of the reconstruction, which keeps float32 in range and the hot loop free of a
         # division.
         spread = diffusion(equation, grid) if grid.dimension == 1 else plane_diffusion(equation, grid)
@@ -139,6 +146,34 @@ class FiniteVolume(AbstractMethod):
 
         saved = jax.vmap(at)(plan.ends[plan.saved], states[plan.saved])
         return package(initial, saved, at(times.t1, final), clock, short)
+
+
+def rate_of_change(
+    method: FiniteVolume, equation: AbstractBalanceLaw, density: Density, t: Float[Array, ""]
+) -> Float[Array, "*cells"]:
+    """What the fluxes of the method make of the averages at time t, those of a step at its Courant number."""
+    grid = density.grid
+    spread = diffusion(equation, grid) if grid.dimension == 1 else plane_diffusion(equation, grid)
+    scale = unit(density.mass, grid.length)
+    blowing = wind_at(equation, grid, t)
+    span = Span(
+        method.reconstruction,
+        method.positivity and spread is None,
+        method.cfl,
+        None,
+        equation,
+        grid,
+        blowing,
+        spread,
+        t,
+        t,
+        Times(t, t, None),
+        None,
+    )
+    fastest = jax.lax.stop_gradient(pace(span, blowing))
+    dt = method.cfl / jnp.where(fastest > 0, fastest, jnp.ones_like(fastest))
+    inside = (slice(1, -1),) * grid.dimension
+    return change(span, jnp.ones((), bool), extend(density.values / scale), blowing, dt)[inside] * (scale / dt)
 
 
 def package(initial: Density, states: Array, final: Array, clock: tuple, short: Array) -> Integrated:
