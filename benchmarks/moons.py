@@ -143,7 +143,7 @@ def gradients(of: Case, repeats: int) -> Table:
         return kn.Flow(kn.MeanField(eqx.combine(parameters, rest)), base, two_moons.T1).log_prob(points)
 
     def together(adjoint: Any, tolerance: float) -> Callable[[Any], Array]:
-        control = controller(jnp.asarray(tolerance), jnp.asarray(tolerance), one, zero, t1)
+        control = controller(jnp.asarray(tolerance), jnp.asarray(tolerance), one)
 
         def log_prob(parameters: Any) -> Array:
             def rate(field: Any, t: Array, state: tuple) -> tuple:

@@ -8,6 +8,8 @@ import typing
 if typing.TYPE_CHECKING:
     from ._public import *  # noqa: F403
 
+    __all__: list[str]
+
 
 class _Package(types.ModuleType):
     """The package, whose public names are imported when the first of them is asked for (PEP 562 does that, but for the last
