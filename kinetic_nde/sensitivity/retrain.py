@@ -2,6 +2,7 @@
 
 import functools
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ import optax
 from jaxtyping import ArrayLike, PRNGKeyArray
 
 from .._values import as_count
-from ..adjoints.adjoint import AbstractAdjoint
+from ..adjoints.adjoint import AbstractAdjoint, CheckpointAdjoint
 from ..distributions.density import Density
 from ..distributions.ensemble import Ensemble
 from ..equations.equation import AbstractEquation
@@ -20,12 +21,15 @@ from ..methods.result import Result
 from . import trainable
 from .adjoint import TransportAdjoint
 from .bar import bar
+from .losses import KullbackLeiblerLoss
 from .problem import Problem, check_kinds, like, prepare
 from .retraining import History, Outcome, Retraining, Row, best_row, failed
 from .update import advance, as_optax_expects, evaluate, strong
 
 # By so much of its starting value a loss may have risen and still count as the same.
 _ROUNDING = 1e-6
+# The relative distance of two gradients that is worth a warning.
+_APART = 0.05
 
 
 def retrain(
@@ -74,6 +78,9 @@ def retrain(
 
     A failure on the way raises nothing: it ends the loop, and the `result` of the `Retraining` says why. So does Ctrl-C.
     A second call with the same optimiser and loss objects compiles nothing again.
+
+    Warns for a `KullbackLeiblerLoss` whose gradient by `TransportAdjoint` is, at the start, more than 5 % from that by
+    `CheckpointAdjoint`; that costs one more program.
 
     Raises, before any update, `TypeError` for an equation, distribution, loss, optimiser or adjoint that is none;
     `ValueError` for times, counts and tolerances out of range, a field without trainable arrays, traced values, a
@@ -161,6 +168,7 @@ def _loop(
     progress: bool,
 ) -> tuple[Outcome, str]:
     state, before = record.state(-1), len(record.rows)
+    _warn_of_steep_adjoint(problem, parameters)
     with bar("retrain", "update", updates, progress) as show:
         try:
             for update in range(updates + 1):
@@ -198,6 +206,30 @@ def _stop(rows: list[Row], *, patience: float | int, tolerance: float, divergenc
     if row.change >= tolerance and row.change > 0:
         return None
     return Outcome.worse if row.loss - losses[0] > _ROUNDING * abs(losses[0]) else Outcome.successful
+
+
+def _warn_of_steep_adjoint(problem: Problem, parameters: Any) -> None:
+    """Measures, for the loss whose lambda = -h / g may change by orders of magnitude from cell to cell, how far the gradient
+    of the adjoint equation is from that of the computed loss."""
+    if not (
+        isinstance(problem.loss, KullbackLeiblerLoss)
+        and isinstance(problem.adjoint, TransportAdjoint)
+        and isinstance(problem.initial, Density)
+    ):
+        return
+    discrete = eqx.tree_at(lambda each: each.adjoint, problem, CheckpointAdjoint(), is_leaf=_is_adjoint)
+    continuous, expected = (trainable.to_vector(evaluate(each, parameters)[1]) for each in (problem, discrete))
+    apart = np.linalg.norm(continuous - expected) / np.linalg.norm(expected)
+    if apart > _APART:
+        warnings.warn(
+            f"at the start the gradient of KullbackLeiblerLoss by TransportAdjoint is {apart:.0%} from that of the computed loss: "
+            "the target reaches into the tails of the density. Take adjoint=kn.CheckpointAdjoint()",
+            stacklevel=4,
+        )
+
+
+def _is_adjoint(node: Any) -> bool:
+    return isinstance(node, AbstractAdjoint)
 
 
 def _at_the_start(row: Row, solver: str) -> str:

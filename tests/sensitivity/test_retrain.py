@@ -209,3 +209,16 @@ def test_the_defaults_on_a_density_by_hand():
         np.testing.assert_allclose(done.history.loss[k], value, rtol=1e-12)
         np.testing.assert_allclose(done.history.vectors[k], jax.tree.leaves(net), rtol=1e-12)
         net = jax.tree.map(lambda theta, d: theta - 0.5 * d, net, slope)
+
+
+@pytest.mark.slow
+def test_the_adjoint_equation_and_a_target_in_the_tails():
+    """A warning with the distance of the two gradients, and none where they agree or where autodiff was asked for."""
+    grid = kn.Grid(-6.0, 6.0, 60)
+    narrow, wide = kn.Density.gaussian(0.1, 0.4, grid), kn.Density.gaussian(0.6, 1.1, grid)
+    law = kn.MeanField(kn.SimResNet(-0.7, 0.2, kn.Tanh()))
+    settings = {"t1": 1.0, "optimizer": optax.sgd(1e-3), "max_updates": 1, "tolerance": 0.0}
+    with pytest.warns(UserWarning, match=r"by TransportAdjoint is \d+% from that .* adjoint=kn.CheckpointAdjoint\(\)"):
+        kn.retrain(law, narrow, kn.KullbackLeiblerLoss(wide), **settings)
+    kn.retrain(law, narrow, kn.KullbackLeiblerLoss(wide), **settings, adjoint=kn.CheckpointAdjoint())
+    kn.retrain(law, wide, kn.KullbackLeiblerLoss(narrow), **settings)

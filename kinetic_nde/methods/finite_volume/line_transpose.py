@@ -64,7 +64,7 @@ def on_line(span: Span) -> Stages:
         left, right = jnp.where(rightwards, here, ahead), jnp.where(rightwards, ahead, here)
         # Nothing passes the outermost faces: what they would add is zero.
         cells = far_left[3:] + left[2:-1] + right[1:-2] + far_right[:-3]
-        before, after = far_left[2] + left[1] + right[0], left[-1] + right[-2] + far_right[-3]
+        before, after = far_left[2] + left[1], right[-2] + far_right[-3]
         return cells, jnp.stack([before, after])
 
     def through_diffusion(diffusion: Diffusion, padded: Array, cotangent: Array, dt: Array) -> tuple[Diffusion, Array]:
