@@ -246,3 +246,12 @@ def test_the_axes_of_a_plane_are_lines(walls, noisy):
         close(plane[2].ends[axis], speeds.ends)
     if noisy:
         close(plane[3][0], turned(0, found[0][3][0]) + turned(1, found[1][3][0]))
+
+
+@pytest.mark.parametrize(("turn", "still"), [(0.95, False), (1.5, False), (0.5, True)])
+def test_mass_is_pushed_against_a_wall_by_the_wind_at_the_inner_face(turn, still):
+    """Not at the wall itself: where the wind turns within the last cell, what is in it leaves."""
+    law = kn.MeanField(kn.SimResNet(1.0, -turn, kn.Identity()), walls=(0.0, 1.0))
+    wind = LINE.headwind(law, kn.Grid(0.0, 1.0, 10), jnp.zeros(()), (jnp.zeros(()), jnp.zeros(())), None)
+    # At the lower wall the wind always blows towards it.
+    np.testing.assert_array_equal(wind.still, [True, still])
