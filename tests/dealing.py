@@ -15,7 +15,7 @@ def file_of(nodeid: str) -> str:
 
 def lane(config: pytest.Config) -> str:
     """What -m says: a file takes another time in each lane."""
-    return str(config.getoption("markexpr"))
+    return str(config.getoption("markexpr")).strip()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
