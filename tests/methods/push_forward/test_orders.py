@@ -54,6 +54,13 @@ def test_order_of_nonlinear_fields(which, w, b, eps, cells, reaches, last):
     assert errors[-1] < last
 
 
+def test_each_stage_has_the_field_of_its_own_time():
+    """Four steps in each of two spans; with the middle and the end of a step exchanged the moments are off by a tenth."""
+    start = kn.Density.gaussian(0.5, 0.8, kn.Grid(-7.0, 7.0, FEWER))
+    solution = run(turning(2.0, 1.0), start, 1.0, 4, max_steps=10)
+    np.testing.assert_allclose(read(solution.final), turned(2.0, 1.0, 1.0, 0.5, 0.89), rtol=0, atol=3e-3)
+
+
 @pytest.mark.slow
 def test_fourth_order_in_time():
     """By the same program for any number of steps: 4 in each part of the time."""

@@ -119,6 +119,14 @@ def test_without_noise_it_is_the_residual_network(walls):
         assert np.sum(np.asarray(noisy) == 2.0) > 3
 
 
+@pytest.mark.parametrize(("walls", "side"), [((1.5, None), 1), ((None, 1.5), -1)], ids=["below", "above"])
+def test_what_comes_to_one_wall_is_reflected(walls, side):
+    """A step from the wall, against the same one without it."""
+    start = np.full(30, 1.5)
+    free, back = (moved(equation(0.0, 0.0, 0.7, walls=each), start, 1).final.samples for each in (None, walls))
+    np.testing.assert_allclose(back, 1.5 + side * np.abs(free - 1.5), rtol=1e-14)
+
+
 @given(st.floats(1e-6, 1e6), st.floats(-2, 2), st.floats(0, 2))
 def test_units_and_mirror_images(factor, w, nu):
     """x in other units; x mirrored, where the noise is in proportion to x."""
