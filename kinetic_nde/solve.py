@@ -179,8 +179,7 @@ def _times(t0: Any, t1: Any, saveat: Any) -> Times:
 
 def _inside(start: Array, end: Array, saves: Array) -> Array:
     """Whether the first and the last save time are in [t0, t1], to rounding."""
-    margin = rounding(start, end)
-    return (saves[0] >= start - margin) & (saves[-1] <= end + margin)
+    return (saves[0] >= start - rounding(start)) & (saves[-1] <= end + rounding(end))
 
 
 def _check_traced(equation: AbstractEquation, initial: Density | Ensemble, times: Times) -> Result:
@@ -206,8 +205,12 @@ def _check_traced(equation: AbstractEquation, initial: Density | Ensemble, times
 def _in_order(times: Times) -> Times:
     """The times themselves if they are in order; else, the solve having failed already, some that end a loop."""
     t0, t1 = jnp.nan_to_num(times.t0, posinf=0.0, neginf=0.0), jnp.nan_to_num(times.t1, posinf=0.0, neginf=0.0)
-    t1 = jnp.maximum(t0, t1)
-    return Times(t0, t1, None if times.saveat is None else jnp.sort(jnp.clip(times.saveat, t0, t1)))
+    # By selection: at a tie minima and maxima halve the derivative by either time.
+    t1 = jnp.where(t1 < t0, t0, t1)
+    if times.saveat is None:
+        return Times(t0, t1, None)
+    saves = jnp.where(times.saveat < t0, t0, times.saveat)
+    return Times(t0, t1, jnp.sort(jnp.where(saves > t1, t1, saves)))
 
 
 def _integrate(inputs: tuple, choices: tuple) -> tuple[Any, Integrated, Result]:

@@ -52,6 +52,10 @@ def carried_back(
             max_steps=max_steps,
         )
         state = jax.tree.map(lambda leaf: leaf[0], solution.ys)
+        # No step is made where there is no length, and yet the state changes with it.
+        speed = rate(fields.frozen(field, 0.5 * (start + end)), end, state)
+        still = jnp.where(length == 0, length, jnp.zeros_like(length))
+        state = jax.tree.map(lambda leaf, v: leaf - still * v, state, speed)
         steps = steps + jnp.asarray(solution.stats["num_steps"], jnp.int32)
         spent = jnp.asarray(False) if max_steps is None else steps > max_steps
         finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state)]))

@@ -8,9 +8,9 @@ from jaxtyping import Array, Float, Int
 
 from ..network.field import jump_times
 
-# Events that are no further apart than this many units in the last place of the largest time are one event: 0.3 and
-# 3 * 0.1, or a save time of `linspace` and the layer that it was meant for.
-_ROUNDINGS = 16
+# Two times that are no further apart than this many units in the last place are one: 0.3 and 3 * 0.1, or a save time of
+# `linspace` and the layer that it was meant for.
+_ROUNDINGS = 4
 
 
 class Intervals(NamedTuple):
@@ -26,9 +26,9 @@ def split_at_events(
 ) -> Intervals:
     """Cuts [t0, t1] at each breakpoint of the field and at each save time: t1 alone if None is given.
 
-    Events that differ by rounding are one, at the first of them, or at t0 or t1 if that is among them. What lies
-    outside, and what is one with another event, leaves an interval of length 0, so that the number of intervals is
-    static. No interval is shorter otherwise: a field that is frozen at the middle of one is on the right layer.
+    Events that differ from the first of them by rounding are one, at that first, or at t0 or t1 if that is among them:
+    a row of events, each a rounding from the next, does not run together. What lies outside, and what is one with
+    another event, leaves an interval of length 0, so that the number of intervals is static. No interval is shorter otherwise: a field that is frozen at the middle of one is on the right layer.
 
     >>> intervals = split_at_events(None, jnp.array(0.0), jnp.array(0.3), jnp.array([0.1, 0.1 * 3]))
     >>> intervals.ends, intervals.saved
@@ -37,16 +37,19 @@ def split_at_events(
     saves = t1[None] if saves is None else saves
     jumps = jnp.clip(jump_times(field, t0.dtype), t0, t1)
     events = jnp.sort(jnp.concatenate([saves, jumps, t1[None]]))
-    apart = jnp.diff(events, prepend=t0[None]) > rounding(t0, t1)
-    # The number of the first event of each group, 0 for those that are one with t0.
-    number = jax.lax.cummax(jnp.where(apart, jnp.arange(1, events.size + 1), 0))
-    ends = jnp.where(number == number[-1], t1, jnp.concatenate([t0[None], events])[number])
+
+    def first_of_group(first: Array, event: Array) -> tuple[Array, Array]:
+        first = jnp.where(event - first > rounding(event), event, first)
+        return first, first
+
+    last, firsts = jax.lax.scan(first_of_group, t0, events)
+    ends = jnp.where(firsts == last, t1, firsts)
     return Intervals(jnp.concatenate([t0[None], ends[:-1]]), ends, jnp.searchsorted(events, saves))
 
 
-def rounding(t0: Float[Array, ""], t1: Float[Array, ""]) -> Float[Array, ""]:
-    """How far apart two times of a solve from t0 to t1 may be and count as one."""
-    return _ROUNDINGS * float(jnp.finfo(t0.dtype).eps) * jnp.maximum(jnp.abs(t0), jnp.abs(t1))
+def rounding(t: Float[Array, "*times"]) -> Float[Array, "*times"]:
+    """How far from t another time may be and count as the same."""
+    return _ROUNDINGS * float(jnp.finfo(t.dtype).eps) * jnp.abs(t)
 
 
 class IntervalClock(NamedTuple):

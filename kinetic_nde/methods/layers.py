@@ -51,7 +51,8 @@ class Layers(AbstractMethod):
         t0, t1 = times.t0, times.t1
         middles = t0 + (t1 - t0) * (jnp.arange(self.count, dtype=t0.dtype) + 0.5) / self.count
         edges = jnp.asarray([-np.inf, *table.times[1:], np.inf], t0.dtype)
-        part = jnp.minimum(edges[1:], t1) - jnp.maximum(edges[:-1], t0) > rounding(t0, t1)
+        ends = jnp.minimum(edges[1:], t1)
+        part = ends - jnp.maximum(edges[:-1], t0) > rounding(ends)
         return part & (jnp.diff(jnp.searchsorted(middles, edges)) == 0)
 
     def _message(self, table: PiecewiseConstant, times: Times) -> str:

@@ -25,11 +25,10 @@ def integrate(
     """
     if method.follows_times:
         return method.integrate(equation, initial, times, options)
-    margin = rounding(times.t0, times.t1)
 
     def at(t: Array, distribution: Any, sign: float) -> Any:
-        # The layer before t, or after the start: events within the margin of t are one with it.
-        here = with_field(equation, fields.frozen(equation.field, jax.lax.stop_gradient(t + sign * margin)))
+        # The layer before t, or after the start: events that differ from t by rounding are one with it.
+        here = with_field(equation, fields.frozen(equation.field, jax.lax.stop_gradient(t + sign * rounding(t))))
         return _with(distribution, _moving(_leaf(distribution), -sign * t, t, method, here, distribution))
 
     held = jax.lax.stop_gradient(times)

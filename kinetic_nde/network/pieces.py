@@ -31,8 +31,11 @@ def piece_around(breakpoints: Any, t: Real[ArrayLike, ""]) -> Piece:
     t = as_floating(t, "t")
     times = jnp.sort(jnp.asarray(breakpoints, t.dtype))
     largest = jnp.max(jnp.abs(times))
-    inside = 4 * float(jnp.finfo(t.dtype).eps) * jnp.where(largest > 0, largest, jnp.ones_like(largest))
     far = float(jnp.finfo(t.dtype).max)
     number = jnp.searchsorted(times, t, side="right")
-    ends = jnp.pad(times, 1, constant_values=(-far, far))
-    return Piece(ends[number] + inside, ends[number + 1] - inside)
+    padded = jnp.pad(times, 1, constant_values=(-far, far))
+    first, last = padded[number], padded[number + 1]
+    # Of the time there, or next to 0 of the piece: a short one beside times that are large is not lost.
+    length = jnp.minimum(jnp.where(largest > 0, largest, jnp.ones_like(largest)), 0.5 * last - 0.5 * first)
+    within = lambda end: 4 * float(jnp.finfo(t.dtype).eps) * jnp.maximum(jnp.abs(end), length)
+    return Piece(first + within(first), last - within(last))
