@@ -107,6 +107,6 @@ def draw(path: Path, rows: list[Row], races: list[Race]) -> None:
         right.set_yticklabels(names)
         right.set_title("whole training to equal loss, each run", fontsize=8)
         finish(right, "time [ms]", "")
-        right.set_xlim(left=0)
+        right.set_xlim(0, 1.1 * right.get_xlim()[1])
     drawing.savefig(path, dpi=300)
     plt.close(drawing)

@@ -57,7 +57,7 @@ def plot_histogram(
     with style():
         ax = axes_or_new(ax)
         look = {"color": "#c9d6df", "edgecolor": "white", "linewidth": 0.5}
-        ax.hist(values, bins=edges, density=True, label=labels[0], **look)
+        ax.hist(values, bins=edges.tolist(), density=True, label=labels[0], **look)
         if density is not None:
             faces = np.asarray(density.grid.faces)
             ax.stairs(np.asarray(density.values), faces, baseline=None, color=COLOURS[0], label=labels[1])
