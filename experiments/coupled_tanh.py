@@ -39,7 +39,7 @@ class Layer(NamedTuple):
 
 
 CENTRE = np.array([[1.0, -3.0], [1.0, -1.0]])  # eigenvalues +-1.41i
-GATHERS = Layer(np.array([[-0.8, -1.2], [1.0, -0.9]]), np.array([0.2, -1.4]), (-1.0, 1.0), (0.6, 0.6), 8.0)
+GATHERS = Layer(np.array([[-0.8, -1.2], [1.0, -0.9]]), np.array([0.2, -1.4]), (-1.0, 1.0), (0.6, 0.6), 10.0)
 # Where it reaches a wall the walls do not change to which of the two corners a particle goes.
 DIVIDES = Layer(np.array([[0.5, 1.2], [0.9, 0.3]]), np.array([0.2, -0.3]), (0.3, 0.2), (0.9, 0.7), 10.0)
 # Round in the coordinates in which w is a rotation near 0: what changes is not that.
@@ -62,7 +62,7 @@ class Run(NamedTuple):
         return np.asarray(found), np.sum(self.places**2, axis=2) @ self.masses
 
 
-def main(out: Path, cells: int = 128, particles: int = 200) -> dict[str, Number]:
+def main(out: Path, cells: int = 160, particles: int = 200) -> dict[str, Number]:
     """Moves Gaussians by four tanh layers between walls at -4 and 4, on `cells` x `cells` averages, and `particles` x `particles` particles of the same start.
 
     Draws `coupled_tanh.png`: a layer that gathers all at its steady state; one that divides all between two corners, along the curve through its
@@ -128,10 +128,10 @@ def _gathered(run: Run) -> dict[str, Number]:
     numbers = {"gathers: stable steady states in the box": Number(float(states.stable.sum()), 1.0, 0.0)}
     for axis, name in enumerate("xy"):
         numbers[f"gathers: {name} of the steady state"] = Number(float(states.points[0, axis]), place[axis], 1e-9)
-        numbers[f"gathers: mean of {name} at t = 8, within half a cell"] = Number(
+        numbers[f"gathers: mean of {name} at t = {GATHERS.t1:g}, within half a cell"] = Number(
             float(final.mean[axis]), place[axis], 0.5 * width
         )
-    numbers[f"gathers: mass within {NEAR} cells of it at t = 8"] = Number(
+    numbers[f"gathers: mass within {NEAR} cells of it at t = {GATHERS.t1:g}"] = Number(
         _near(final, place), float(run.solution[0].mass), 1e-3
     )
     apart = np.abs(run.places[-1] - place).max(axis=1)
@@ -172,7 +172,7 @@ def _around_a_centre(draws_in: Run, lets_go: Run) -> dict[str, Number]:
 def _draw(path: Path, gathers: Run, divides: Run, draws_in: Run, lets_go: Run) -> None:
     with plotting.style():
         drawing, axes = plt.subplots(2, 3, figsize=(7.0, 4.3), layout="constrained")
-        rows = (("gathers", axes[0], gathers, GATHERS, 7), ("divides", axes[1], divides, DIVIDES, 10))
+        rows = (("gathers", axes[0], gathers, GATHERS, 6), ("divides", axes[1], divides, DIVIDES, 10))
         for name, row, run, layer, later in rows:
             for ax, k in zip(row[:2], (0, later), strict=True):
                 plotting.plot_density(run.solution[k], ax, marginals=False, contours=(), label="")

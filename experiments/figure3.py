@@ -70,9 +70,13 @@ def _write_table(path: Path, lengths: np.ndarray, truck: np.ndarray, walls: np.n
 
 def _draw(path: Path, lengths: np.ndarray, g0: kn.Density, particles: kn.Solution) -> None:
     drawing, (left, right) = plotting.figure(columns=2, panels=2)
-    plotting.plot_histogram(lengths, g0, left, bins=12, xlabel="length x")
+    plotting.plot_histogram(lengths, g0, left, bins=np.linspace(LOWER, UPPER, 13), xlabel="length x")
     plotting.plot_trajectories(particles, right, ylabel="length x(t)")
     # The threshold between the classes.
     right.axhline(MIDDLE, color="0.6", linewidth=0.6, linestyle=(0, (4, 3)))
+    for wall, name in ((LOWER, "car"), (UPPER, "truck")):
+        right.annotate(
+            name, (T1, wall), xytext=(8, 0), textcoords="offset points", va="center", fontsize=8, annotation_clip=False
+        )
     drawing.savefig(path, dpi=300)
     plt.close(drawing)

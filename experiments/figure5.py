@@ -23,8 +23,8 @@ T1 = 8.0
 def main(out: Path, seeds: int = 2000, cells: int = 101) -> dict[str, Number]:
     """Draws y = x at 50 positions in [0, 5] with standard normal errors, 100 times, and takes the line of each replicate.
 
-    Draws `figure5.png`: the measurements of seed 0 with the line and its band, the histograms of slopes and intercepts with their
-    exact laws.
+    Draws `figure5.png`: the measurements of seed 0 with the line and its band, which is so narrow that the end of it is enlarged; the
+    histograms of slopes and intercepts with their exact laws.
 
     Exact: slopes are N(1, 1 / S) and intercepts N(0, 1/50 + mean(x)^2 / S) with S = sum (x - mean(x))^2, and their
     covariance is -mean(x) / S. (1, 0) is within twice the standard error of a mean of 100 with the probability of Student's
@@ -101,7 +101,14 @@ def _draw(path: Path, found: kn.Regression, lines: np.ndarray, laws: tuple) -> N
             at, band.new_lower, band.new_upper, color=orange, alpha=0.2, linewidth=0, zorder=3, label="95 % of new ones"
         )
         left.plot(at, band.line, color=orange, label="line, with its band")
-        left.fill_between(at, band.lower, band.upper, color=orange, alpha=0.5, linewidth=0)
+        enlarged = left.inset_axes((0.62, 0.05, 0.36, 0.36), xlim=(4.5, 5.0), ylim=(4.4, 5.1), xticks=[], yticks=[])
+        enlarged.spines[["top", "right"]].set_visible(True)
+        enlarged.plot(at, band.line, color=orange)
+        enlarged.plot(X, X, color="black", linewidth=0.8, linestyle=(0, (4, 2)), label="y = x")
+        enlarged.legend(loc="upper left", borderaxespad=0.1)
+        for ax in (left, enlarged):
+            ax.fill_between(at, band.lower, band.upper, color=orange, alpha=0.5, linewidth=0)
+        left.indicate_inset_zoom(enlarged, edgecolor="0.3", alpha=1.0, linewidth=0.6)
         left.set(xlabel="x", ylabel="y")
         left.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2, markerscale=5)
         for ax, column, law, name in (

@@ -97,17 +97,16 @@ def draw(path: Path, rows: list[Row], races: list[Race]) -> None:
             left.text(np.median(points) * 1.2, 0.97, words, fontsize=7, va="top", transform=left.get_xaxis_transform())
         finish(left, "measurements", "time per update [ms]")
         left.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2)
-        for k, field in enumerate((1, 3)):
+        names = []
+        for k, (field, name) in enumerate(((1, "mean field,\ng0 counted"), (3, f"mini-batches\nof {BATCH}"))):
             times = np.array([each[field] for each in races]) * 1e3
             counts = np.array([each[field - 1] for each in races])
             right.plot(times, np.full(len(times), k), "os"[k], ms=4, color=(COLOURS[0], COLOURS[3])[k], alpha=0.7)
-            right.text(
-                float(times.min()), k + 0.15, f"{counts.min()} to {counts.max()} updates", fontsize=7, ha="center"
-            )
-        right.set(yticks=[0, 1], ylim=(-0.5, 1.6))
-        right.set_yticklabels(["mean field,\ng0 counted", f"mini-batches\nof {BATCH}"])
+            names.append(f"{name},\n{counts.min()} to {counts.max()} updates")
+        right.set(yticks=[0, 1], ylim=(-0.5, 1.5))
+        right.set_yticklabels(names)
         right.set_title("whole training to equal loss, each run", fontsize=8)
         finish(right, "time [ms]", "")
-        right.set_xlim(0, 1.3 * right.get_xlim()[1])
+        right.set_xlim(0, 1.1 * right.get_xlim()[1])
     drawing.savefig(path, dpi=300)
     plt.close(drawing)

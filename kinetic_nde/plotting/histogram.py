@@ -18,7 +18,7 @@ def plot_histogram(
     density: Density | None = None,
     ax: Axes | None = None,
     *,
-    bins: int | None = None,
+    bins: int | ArrayLike | list | None = None,
     unit: str | None = None,
     xlabel: str = "x",
     ylabel: str = "density",
@@ -26,12 +26,13 @@ def plot_histogram(
 ) -> Axes:
     """The histogram, of area 1, of measurements (M,), an array or an `Ensemble`, and a density on top.
 
-    - `bins`: their number, from the smallest to the largest measurement; by default what the rule of Freedman and Diaconis asks for, from 5 to 60.
+    - `bins`: their number, from the smallest to the largest measurement, or their edges, an increasing array (B + 1,) around all measurements; by
+      default what the rule of Freedman and Diaconis asks for, from 5 to 60 bins.
     - `unit`: that of the measurements, which joins the labels of both axes.
     - `labels`: of histogram and density in the legend, which is there if both are.
 
     Raises `TypeError` for masked samples, `ValueError` for a stack, for a density in two dimensions, for
-    samples that are empty, not finite or not of shape (M,), and for bins < 1.
+    samples that are empty, not finite or not of shape (M,), for bins < 1 and for edges that do not increase or leave measurements out.
 
     >>> import kinetic_nde as kn, matplotlib.pyplot as plt
     >>> lengths = [2.0, 3.1, 3.2, 6.8, 8.0]
@@ -52,13 +53,11 @@ def plot_histogram(
         raise ValueError(f"a histogram needs finite samples of shape (M,) with M >= 1, got shape {values.shape}")
     if density is not None and density.dimension != 1:
         raise ValueError(f"a histogram is drawn with a density in one dimension, this one has {density.dimension}")
-    if bins is not None and bins < 1:
-        raise ValueError(f"a histogram needs at least one bin, got {bins}")
-    count = bin_count(values) if bins is None else bins
+    edges = _edges(values, bins)
     with style():
         ax = axes_or_new(ax)
         look = {"color": "#c9d6df", "edgecolor": "white", "linewidth": 0.5}
-        ax.hist(values, bins=count, density=True, label=labels[0], **look)
+        ax.hist(values, bins=edges.tolist(), density=True, label=labels[0], **look)
         if density is not None:
             faces = np.asarray(density.grid.faces)
             ax.stairs(np.asarray(density.values), faces, baseline=None, color=COLOURS[0], label=labels[1])
@@ -75,3 +74,20 @@ def bin_count(values: np.ndarray) -> int:
     quartiles = np.quantile(values, [0.25, 0.75])
     width = 2 * (quartiles[1] - quartiles[0]) / values.size ** (1 / 3)
     return int(np.clip(math.ceil(np.ptp(values) / width), 5, 60)) if width > 0 else 5
+
+
+def _edges(values: np.ndarray, bins: int | ArrayLike | list | None) -> np.ndarray:
+    """The edges (B + 1,) of the bins that are asked for, which hold all values."""
+    if bins is None or np.ndim(bins) == 0:
+        count = bin_count(values) if bins is None else int(np.asarray(bins))
+        if count < 1:
+            raise ValueError(f"a histogram needs at least one bin, got {bins}")
+        return np.histogram_bin_edges(values, count)
+    edges = as_float64(bins, "bins")
+    if edges.ndim != 1 or edges.size < 2 or not np.all(np.isfinite(edges)) or not np.all(np.diff(edges) > 0):
+        raise ValueError(f"the edges of bins are two numbers or more that increase, got {bins}")
+    if edges[0] > values.min() or edges[-1] < values.max():
+        raise ValueError(
+            f"bins from {edges[0]:g} to {edges[-1]:g} leave out measurements, which go from {values.min():g} to {values.max():g}"
+        )
+    return edges

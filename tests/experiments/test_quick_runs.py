@@ -154,7 +154,7 @@ def test_noise_drives_to_the_corrected_formulas_and_not_to_the_printed_ones(quic
     report = (quick[1] / "report.md").read_text().partition("## families")[2].partition("\n## ")[0]
     computed = {row[0]: float(row[1]) for row in rows(report)}
     settled = [value for name, value in computed.items() if "L1 distance to the closed form" in name]
-    assert len(settled) == 5 and max(settled) < 1e-6
+    assert len(settled) == 5 and max(settled) < 1e-9
     assert computed["C9, drift as printed: steady_state refuses"] == 1
     for printed in ("C10, mu = 1 + 2 w / nu^2 as printed", "C11, Pareto on the whole line as printed"):
         assert computed[f"{printed}: L1 distance of the settled density"] > 1

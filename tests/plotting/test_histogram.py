@@ -30,6 +30,13 @@ def test_histogram_alone_has_no_legend():
     assert len(bars_of(ax)) == 3
 
 
+def test_histogram_with_edges_of_its_own():
+    bars = bars_of(plotting.plot_histogram([0.5, 1.0, 4.0, 4.0], bins=[0.0, 1.0, 3.0, 4.0]))
+    assert [bar.get_x() for bar in bars] == [0.0, 1.0, 3.0]
+    # A measurement on an edge counts above it, on the last edge below.
+    assert [bar.get_height() for bar in bars] == [0.25, 0.125, 0.5]
+
+
 @pytest.mark.parametrize("samples", [[3.0], [2.0] * 10, [0.0] * 99 + [1e6]], ids=["one", "equal", "outlier"])
 def test_histogram_of_odd_data_has_a_sane_number_of_bins(samples):
     assert 5 <= len(bars_of(plotting.plot_histogram(samples))) <= 60
@@ -39,5 +46,11 @@ def test_histogram_refuses_what_it_cannot_draw():
     for bad in ([], [1.0, np.nan], [[1.0, 2.0]]):
         with pytest.raises(ValueError, match="finite samples of shape"):
             plotting.plot_histogram(bad)
-    with pytest.raises(ValueError, match="bin"):
+    with pytest.raises(ValueError, match="at least one bin"):
         plotting.plot_histogram([1.0, 2.0], bins=0)
+    for edges in ([1.0], [1.0, 1.0, 2.0], [2.0, 1.0], [1.0, np.inf], [[1.0, 2.0]]):
+        with pytest.raises(ValueError, match="that increase"):
+            plotting.plot_histogram([1.0, 2.0], bins=edges)
+    for edges in ([1.1, 3.0], [0.0, 1.9]):
+        with pytest.raises(ValueError, match="leave out measurements, which go from 1 to 2"):
+            plotting.plot_histogram([1.0, 2.0], bins=edges)
