@@ -1,6 +1,7 @@
 """Residual networks as kinetic equations: a differentiable solver for the distribution of what they compute."""
 
 import importlib
+import importlib.metadata
 import sys
 import types
 import typing
@@ -9,6 +10,7 @@ if typing.TYPE_CHECKING:
     from ._public import *  # noqa: F403
 
     __all__: list[str]
+    __version__: str
 
 
 class _Package(types.ModuleType):
@@ -16,6 +18,8 @@ class _Package(types.ModuleType):
     method): JAX takes seconds, in which the command could neither answer `--help` nor end by Ctrl-C in a line."""
 
     def __getattr__(self, name: str) -> typing.Any:
+        if name == "__version__":
+            return importlib.metadata.version(self.__name__)
         if name.startswith("__") and name != "__all__":
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         public = importlib.import_module("._public", self.__name__)

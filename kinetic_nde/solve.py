@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from ._values import as_count, as_floating, as_key, cast, common_float, default_float, known, require, under_jit
-from .adjoints.adjoint import AbstractAdjoint, CheckpointAdjoint, in_force
+from .adjoints.adjoint import AbstractAdjoint, CheckpointAdjoint, in_force, ForwardMode
 from .distributions.density import Density
 from .distributions.ensemble import Ensemble
 from .distributions.stack import check_one
@@ -250,11 +250,13 @@ def _run(inputs: tuple, choices: tuple) -> tuple[Any, Integrated, Result]:
     try:
         return _compiled(options)(dynamic, (tuple(leaves), structure, choices))
     except TypeError as error:
-        if "custom_vjp" not in str(error):
+        # A field of the user's may have a derivative of its own.
+        if "custom_vjp" not in str(error) or isinstance(choices[0], ForwardMode):
             raise
         raise TypeError(
             f"{type(choices[0]).__name__} gives derivatives backwards, jax.grad or jax.vjp: for jax.jvp, jax.jacfwd, jax.linearize "
-            "and what is built on them, least squares or the Hessian for an ensemble, pass adjoint=kn.ForwardMode()"
+            "and what is built on them, such as least squares, pass adjoint=kn.ForwardMode(); the Hessian for an ensemble is "
+            "jax.jacfwd(jax.jacfwd(f)) with it"
         ) from error
 
 

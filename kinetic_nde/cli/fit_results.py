@@ -1,7 +1,6 @@
 """What `kinetic-nde fit` writes and says."""
 
 import csv
-import json
 import math
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +8,7 @@ from typing import Any, NamedTuple
 from .fit import FAMILIES, Fitted
 from .fit_figure import draw
 from .names import FIT
+from .report import write_report
 from .words import counted, save
 
 NAMES = FIT
@@ -46,8 +46,7 @@ def write(folder: Path, found: Fitted, source: Source) -> None:
         for name, value in {**found.fit.parameters, **found.fit.coefficients}.items():
             error = _error(found, name)
             writer.writerow([name, f"{value:.12g}", "" if error is None else f"{error:.9g}"])
-    text = json.dumps(report(found, source), indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+    write_report(folder, report(found, source), NAMES)
     save(draw(found, source.column), folder / "fit.png")
 
 

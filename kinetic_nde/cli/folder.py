@@ -8,8 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .names import EVERY
-
-REPORT = "report.json"
+from .report import reported_files
 
 
 class FolderError(ValueError):
@@ -17,17 +16,17 @@ class FolderError(ValueError):
 
 
 @contextmanager
-def drafts(folder: Path, names: Sequence[str]) -> Iterator[Path]:
+def drafts(folder: Path, names: Sequence[str], inputs: Sequence[Path] = ()) -> Iterator[Path]:
     """A hidden folder inside `folder`, made if missing, for the files `names`; they move to `folder` as the block ends.
 
-    What an earlier run of any command left there is removed then, so that all files are of one run: where there is a report,
-    the files that commands write by their names. All others stay.
+    What an earlier run of any command left there is removed then, so that all files are of one run: the files of commands that
+    its report names. All others stay.
 
     If it ends with an exception nothing is left behind, neither files nor folders that were made for them, and the
     files of earlier runs stay as they were.
 
-    Raises `FolderError`, before the block begins, if the folder cannot be made or written or one of the names is a
-    folder; at its end if the files cannot be written after all, on a full disk for example.
+    Raises `FolderError`, before the block begins, if the folder cannot be made or written, one of the names is a
+    folder, or one of the `inputs` would be replaced or removed; at its end if the files cannot be written after all, on a full disk for example.
 
     >>> place = Path(tempfile.mkdtemp())
     >>> with drafts(place / "results", ["report.txt"]) as draft:
@@ -35,6 +34,14 @@ def drafts(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     >>> sorted(path.name for path in (place / "results").iterdir())
     ['report.txt']
     """
+    stale = (reported_files(folder) & EVERY).difference(names)
+    for given in inputs:
+        if any(
+            (folder / name).exists() and given.exists() and given.samefile(folder / name) for name in {*names, *stale}
+        ):
+            raise FolderError(
+                f"{folder}: {given.name} is read and would be replaced or removed there; give another folder"
+            )
     made: list[Path] = []
     try:
         with _explained(folder):
@@ -47,7 +54,6 @@ def drafts(folder: Path, names: Sequence[str]) -> Iterator[Path]:
                     raise FolderError(f"{folder / name}: is a folder, and a file is to be written there")
             with _explained(folder):
                 yield draft
-                stale = EVERY.difference(names) if (folder / REPORT).is_file() else ()
                 for name in names:
                     os.replace(draft / name, folder / name)
                 for name in stale:

@@ -1,7 +1,6 @@
 """What `kinetic-nde predict` writes and says."""
 
 import csv
-import json
 import math
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ import numpy as np
 from .names import PREDICT
 from .predict import Options, Prediction
 from .predict_figure import draw
+from .report import write_report
 from .words import affine, counted, save
 
 NAMES = PREDICT
@@ -41,8 +41,7 @@ def write(folder: Path, found: Prediction, options: Options, source: Source | No
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["point", "stability", "eigenvalue", "mass", "standard_error", "from", "to"])
         writer.writerows([["" if each is None else _short(each) for each in row] for row in rows])
-    text = json.dumps(report(found, options, source), indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+    write_report(folder, report(found, options, source), NAMES)
     save(draw(found, "x" if source is None else source.column), folder / "prediction.png")
 
 

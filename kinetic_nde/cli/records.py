@@ -64,6 +64,8 @@ def read_records(path: str | PathLike[str]) -> Records:
 
 
 def _read_text(path: str | PathLike[str]) -> str:
+    if str(path) == STANDARD_INPUT and sys.stdin is None:
+        raise table_error(path, "standard input is closed")
     try:
         content = sys.stdin.buffer.read() if str(path) == STANDARD_INPUT else Path(path).read_bytes()
     except FileNotFoundError as error:

@@ -1,6 +1,5 @@
 """What `kinetic-nde regress` writes and says."""
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ from ..analysis.regression.regression import Regression
 from .names import REGRESS
 from .regress import Peer, Regressed
 from .regress_figure import draw
+from .report import write_report
 from .words import save
 
 NAMES = REGRESS
@@ -26,8 +26,7 @@ class Source(NamedTuple):
 
 def write(folder: Path, found: Regressed, source: Source) -> None:
     """Writes `NAMES` into a folder that exists. Raises `OSError` if a file cannot be written."""
-    text = json.dumps(report(found, source), indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+    write_report(folder, report(found, source), NAMES)
     save(draw(found, source.x, source.y), folder / "regression.png")
 
 

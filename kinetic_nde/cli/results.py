@@ -1,7 +1,6 @@
 """What `kinetic-nde classify` writes and says."""
 
 import csv
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 from ..plotting import figure, plot_evolution, plot_histogram, plot_trajectories, style
 from .classify import CELLS, Classification
 from .names import CLASSIFY
+from .report import write_report
 from .words import counted, label_of, save, to_a_thousandth
 
 NAMES = CLASSIFY
@@ -54,8 +54,7 @@ def write(
         writer.writerow(["row", "value", "class"])
         places = range(1, found.values.size + 1) if rows is None else rows.tolist()
         writer.writerows(zip(places, map(_exact, found.values.tolist()), found.classes.tolist(), strict=True))
-    text = json.dumps(report(found, file, column, dropped), indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+    write_report(folder, report(found, file, column, dropped), NAMES)
     save(draw(found, column), folder / "classification.png")
 
 

@@ -1,7 +1,6 @@
 """What `kinetic-nde retrain` writes."""
 
 import csv
-import json
 import math
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ from ..sensitivity.retraining import Outcome, Retraining
 from .compare import Comparison
 from .frame import Network
 from .names import COMPARE as ALWAYS, RETRAIN as RETRAINED
+from .report import write_report
 from .retrain import Options
 from .retrain_figures import draw_before_after, draw_comparison, draw_densities, draw_training
 from .retrained import Evaluation, Retrained
@@ -60,9 +60,7 @@ def write(folder: Path, sources: Sources, compared: Comparison, options: Options
             writer = csv.DictWriter(stream, HEADER, lineterminator="\n")
             writer.writeheader()
             writer.writerows(history(found))
-    content = report(sources, compared, options, found)
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+    write_report(folder, report(sources, compared, options, found), ALWAYS if found is None else RETRAINED)
 
 
 def report(sources: Sources, compared: Comparison, options: Options, found: Retrained | None) -> dict[str, Any]:
@@ -99,7 +97,6 @@ def report(sources: Sources, compared: Comparison, options: Options, found: Retr
             "p_value": compared.w1_p_value,
         },
         "retrained": found is not None,
-        "written": list(RETRAINED if found is not None else ALWAYS),
         **({} if found is None else _training(found, options)),
     }
 

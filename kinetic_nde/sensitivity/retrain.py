@@ -28,8 +28,9 @@ from .update import advance, as_optax_expects, evaluate, strong
 
 # By so much of its starting value a loss may have risen and still count as the same.
 _ROUNDING = 1e-6
-# The relative distance of two gradients that is worth a warning.
-_APART = 0.05
+# The relative distance of two gradients that is worth a warning, and the divergence of Kullback and Leibler below which the
+# start is so near its target that both are next to nothing.
+_APART, _NEAR = 0.05, 1e-3
 
 
 def retrain(
@@ -168,9 +169,9 @@ def _loop(
     progress: bool,
 ) -> tuple[Outcome, str]:
     state, before = record.state(-1), len(record.rows)
-    _warn_of_steep_adjoint(problem, parameters)
     with bar("retrain", "update", updates, progress) as show:
         try:
+            _warn_of_steep_adjoint(problem, parameters)
             for update in range(updates + 1):
                 value, slope, norm, solver = evaluate(problem, parameters)
                 row = Row(float(value), float(norm), change, parameters)
@@ -217,13 +218,16 @@ def _warn_of_steep_adjoint(problem: Problem, parameters: Any) -> None:
         and isinstance(problem.initial, Density)
     ):
         return
+    loss, slope, _, _ = evaluate(problem, parameters)
+    if not loss > _NEAR * problem.loss.target.mass:
+        return
     discrete = eqx.tree_at(lambda each: each.adjoint, problem, CheckpointAdjoint(), is_leaf=_is_adjoint)
-    continuous, expected = (trainable.to_vector(evaluate(each, parameters)[1]) for each in (problem, discrete))
-    apart = np.linalg.norm(continuous - expected) / np.linalg.norm(expected)
-    if apart > _APART:
+    continuous, expected = (trainable.to_vector(each) for each in (slope, evaluate(discrete, parameters)[1]))
+    apart, size = np.linalg.norm(continuous - expected), np.linalg.norm(expected)
+    if apart > _APART * size:
         warnings.warn(
-            f"at the start the gradient of KullbackLeiblerLoss by TransportAdjoint is {apart:.0%} from that of the computed loss: "
-            "the target reaches into the tails of the density. Take adjoint=kn.CheckpointAdjoint()",
+            f"at the start the gradient of KullbackLeiblerLoss by TransportAdjoint is {apart / size:.0%} from that of the computed "
+            "loss: the target reaches into the tails of the density. Take adjoint=kn.CheckpointAdjoint()",
             stacklevel=4,
         )
 

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from kinetic_nde.cli import app, classify as computation
 from kinetic_nde.cli.folder import FolderError, drafts
+from kinetic_nde.cli.report import write_report
 from tests.cli.commands import EIGHT, refused, write_table
 
 fails = functools.partial(refused, "classify")
@@ -109,19 +110,34 @@ def test_a_disk_that_fills_up_leaves_earlier_results(tmp_path):
     assert (tmp_path / "a").read_text() == "old" and [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
+def write(folder, *names, inputs=()):
+    with drafts(folder, names, inputs) as draft:
+        for name in names[:-1]:
+            (draft / name).write_text("new")
+        write_report(draft, {}, names)
+    return sorted(path.name for path in folder.iterdir())
+
+
 def test_only_earlier_results_are_removed(tmp_path):
-    """A picture of the same name in a folder without a report is not of a command."""
+    """What the report of an earlier run names, and is a file of a command: no picture of the same name beside it."""
+    for name in ("fit.png", "fits.png"):
+        (tmp_path / name).write_text("mine")
+    assert write(tmp_path, "history.csv", "report.json") == ["fit.png", "fits.png", "history.csv", "report.json"]
+    assert write(tmp_path, "regression.png", "report.json") == ["fit.png", "fits.png", "regression.png", "report.json"]
+    (tmp_path / "report.json").write_text('{"name": "another program\'s", "written": ["fits.png"]}')
+    assert write(tmp_path, "training.png", "report.json") == [
+        "fit.png", "fits.png", "regression.png", "report.json", "training.png"
+    ]  # fmt: skip
 
-    def write(*names):
-        with drafts(tmp_path, names) as draft:
-            for name in names:
-                (draft / name).write_text("new")
-        return sorted(path.name for path in tmp_path.iterdir())
 
-    (tmp_path / "fit.png").write_text("mine")
-    (tmp_path / "fits.png").write_text("mine")
-    assert write("history.csv", "report.json") == ["fit.png", "fits.png", "history.csv", "report.json"]
-    assert write("regression.png", "report.json") == ["fits.png", "regression.png", "report.json"]
+def test_what_is_read_is_neither_replaced_nor_removed(tmp_path):
+    write(tmp_path, "classes.csv", "classification.png", "report.json")
+    for names in (("classes.csv", "report.json"), ("fit.png", "report.json")):
+        with pytest.raises(
+            FolderError, match="classes.csv is read and would be replaced or removed there; give another"
+        ):
+            write(tmp_path, *names, inputs=[tmp_path / "classes.csv"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["classes.csv", "classification.png", "report.json"]
 
 
 def test_help():

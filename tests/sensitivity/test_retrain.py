@@ -222,3 +222,6 @@ def test_the_adjoint_equation_and_a_target_in_the_tails():
         kn.retrain(law, narrow, kn.KullbackLeiblerLoss(wide), **settings)
     kn.retrain(law, narrow, kn.KullbackLeiblerLoss(wide), **settings, adjoint=kn.CheckpointAdjoint())
     kn.retrain(law, wide, kn.KullbackLeiblerLoss(narrow), **settings)
+    # At its own target there is no gradient to be off.
+    reached = kn.solve(law, narrow, t1=1.0).final
+    kn.retrain(law, narrow, kn.KullbackLeiblerLoss(reached), **settings)

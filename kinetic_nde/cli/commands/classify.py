@@ -65,7 +65,7 @@ def _classify(
     jax.config.update("jax_enable_x64", True)
     matplotlib.use("agg")  # pictures go to files: no window, and no display needed
     try:
-        with drafts(out, NAMES) as folder:
+        with drafts(out, NAMES, [file]) as folder:
             found = classify(table.values, threshold, weight, t1, progress=sys.stderr.isatty())
             write(folder, found, display_name(file), table.name, table.dropped, table.rows)
     except (InputError, FolderError) as error:

@@ -63,7 +63,7 @@ def _fit(
 
     source = Source(display_name(file), table.name, table.dropped)
     try:
-        with drafts(out, NAMES) as folder:
+        with drafts(out, NAMES, [file]) as folder:
             found = fit_values(table.values, family, nu)
             write(folder, found, source)
     except (InputError, FolderError) as error:

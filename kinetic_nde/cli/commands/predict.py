@@ -69,7 +69,7 @@ def _predict(
     options = Options(weight, bias, activation, delta, scale, lower, upper, share)
     source = None if data is None or table is None else Source(display_name(data), table.name, table.dropped)
     try:
-        with drafts(out, NAMES) as folder:
+        with drafts(out, NAMES, [] if data is None else [data]) as folder:
             found = predict(options, None if table is None else table.values)
             write(folder, found, options, source)
     except (InputError, FolderError) as error:

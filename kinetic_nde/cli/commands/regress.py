@@ -57,7 +57,7 @@ def _regress(
 
     source = Source(display_name(file), columns[0].name, columns[1].name, columns[0].dropped)
     try:
-        with drafts(out, NAMES) as folder:
+        with drafts(out, NAMES, [file]) as folder:
             found = regress_values(columns[0].values, columns[1].values, log_y, robust)
             write(folder, found, source)
     except (InputError, FolderError) as error:

@@ -89,7 +89,7 @@ def _retrain(
         names = RETRAINED if compared.different or force else ALWAYS
         if names is RETRAINED:
             check_training(columns[1].values, sources.files[1], held_out)
-        with drafts(out, names) as folder:
+        with drafts(out, names, files) as folder:
             found = None
             if names is RETRAINED:
                 values = columns[0].values, columns[1].values
