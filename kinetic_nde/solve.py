@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from ._values import as_count, as_floating, as_key, cast, common_float, default_float, known, require, under_jit
-from .adjoints.adjoint import AbstractAdjoint, CheckpointAdjoint, in_force, ForwardMode
+from .adjoints.adjoint import AbstractAdjoint, CheckpointAdjoint, ForwardMode, in_force
 from .distributions.density import Density
 from .distributions.ensemble import Ensemble
 from .distributions.stack import check_one

@@ -78,7 +78,10 @@ def place(grid: Grid, x: Float[Array, "*shape"]) -> tuple[Array, Array]:
     """The cell that holds x and the place s across it, both clipped to the grid."""
     along = (x - grid.lower) / grid.width
     cell = jnp.clip(jnp.floor(along).astype(int), 0, grid.cells - 1)
-    return cell, jnp.clip(along - cell.astype(x.dtype) - 0.5, -0.5, 0.5)
+    # By selection: `jnp.clip` halves the derivative of what is at a face.
+    s = along - cell.astype(x.dtype) - 0.5
+    s = jnp.where(s < -0.5, jnp.full_like(s, -0.5), s)
+    return cell, jnp.where(s > 0.5, jnp.full_like(s, 0.5), s)
 
 
 def place_of_mass(
@@ -105,7 +108,9 @@ def place_of_mass(
     height = jax.lax.stop_gradient(average + s * slope + (s**2 - 1 / 12) * curvature)
     error = integral(average, slope, curvature, s) - mass
     step = jnp.where(height > 0, error / jnp.where(height > 0, height, jnp.ones_like(height)), jnp.zeros_like(error))
-    return jnp.clip(s - step, -0.5, 0.5)
+    # Only rounding is cut off, and with it no derivative.
+    found = s - step
+    return jax.lax.stop_gradient(jnp.clip(found, -0.5, 0.5) - found) + found
 
 
 @jax.jit

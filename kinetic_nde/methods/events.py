@@ -27,8 +27,9 @@ def split_at_events(
     """Cuts [t0, t1] at each breakpoint of the field and at each save time: t1 alone if None is given.
 
     Events that differ from the first of them by rounding are one, at that first, or at t0 or t1 if that is among them:
-    a row of events, each a rounding from the next, does not run together. What lies outside, and what is one with
-    another event, leaves an interval of length 0, so that the number of intervals is static. No interval is shorter otherwise: a field that is frozen at the middle of one is on the right layer.
+    a row of events, each a rounding from the next, does not run together. What lies outside, and what is one with another
+    event, leaves an interval of length 0, so that the number of intervals is static. No interval is shorter otherwise: a
+    field that is frozen at the middle of one is on the right layer.
 
     >>> intervals = split_at_events(None, jnp.array(0.0), jnp.array(0.3), jnp.array([0.1, 0.1 * 3]))
     >>> intervals.ends, intervals.saved

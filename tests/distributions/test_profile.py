@@ -78,6 +78,15 @@ def test_quantiles_of_a_gaussian_and_their_derivative():
             kn.Density.uniform(-1.0, 1.0, GRID).quantile(wrong)
 
 
+def test_derivatives_at_a_face_are_whole():
+    """Of the distribution function there the density, of the quantile its inverse: from one side or the other."""
+    density = kn.Density(kn.Grid(0.0, 4.0, 4), [0.1, 0.3, 0.4, 0.2])
+    heights = sorted(float(density.profile.at(s)[cell]) for cell, s in ((1, 0.5), (2, -0.5)))
+    slope, inverse = float(jax.grad(density.cdf)(2.0)), 1 / float(jax.grad(density.quantile)(0.4))
+    for found in (slope, inverse):
+        assert heights[0] * (1 - 1e-6) <= found <= heights[1] * (1 + 1e-6), (found, heights)
+
+
 def test_samples_are_the_quantiles_of_uniform_numbers():
     density, key = kn.Density.gaussian(0.4, 0.5, GRID), jax.random.key(1)
     samples = density.sample(key, 41)

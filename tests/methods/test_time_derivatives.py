@@ -49,6 +49,41 @@ def test_the_derivative_by_times_is_that_of_differences(case):
     np.testing.assert_allclose(found, differences, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize(
+    "method", [kn.Particles(), pytest.param(kn.Layers(1000), marks=pytest.mark.slow)], ids=lambda m: type(m).__name__
+)
+def test_save_times_at_the_start_and_at_the_end_are_no_ties(method):
+    """Of x(t) = (x0 + b / w) e^(w t) - b / w, and by t0 and t1 that are one."""
+    w, b, x = 0.7, 0.2, 1.0
+    law, start = kn.MeanField(kn.SimResNet(w, b, kn.Identity())), kn.Ensemble([x])
+
+    def places(times):
+        solution = kn.solve(law, start, t0=times[0], t1=times[-1], saveat=times, method=method)
+        return jnp.append(solution.distributions.samples[:, 0], solution.final.samples[0])
+
+    times = jnp.array([0.0, 0.5, 1.0])
+    rate = (w * x + b) * np.exp(w * times)
+    expected = np.diag([*rate, 0.0])[:, :3]
+    # A later start shortens all but the place at the start; the end counts for the last save time and for `final`.
+    expected[:, 0] -= [*rate, rate[-1]]
+    expected[3, 2] = rate[-1]
+    tolerance = 1e-5 if isinstance(method, kn.Particles) else 2e-3
+    np.testing.assert_allclose(jax.jit(jax.jacrev(places))(times), expected, atol=tolerance)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("start", "method"),
+    [(ENSEMBLE, kn.Particles()), (DENSITY, kn.FiniteVolume()), (DENSITY, kn.Characteristics())],
+    ids=["particles", "finite volumes", "characteristics"],
+)
+def test_a_solve_of_no_length_has_a_rate_of_change(start, method):
+    law = kn.MeanField(kn.SimResNet(0.7, 0.2, kn.Identity()))
+    end = lambda t0, t1: kn.solve(law, start, t0=t0, t1=t1, method=method).final.mean
+    rate = 0.7 * float(start.mean) + 0.2
+    np.testing.assert_allclose(jax.grad(end, (0, 1))(0.3, 0.3), [-rate, rate], rtol=1e-2)
+
+
 @pytest.mark.slow
 def test_second_derivatives_by_the_end_are_right_too():
     """x'' = v v' for x' = v(x)."""
