@@ -36,15 +36,31 @@ def is_number(field: str) -> bool:
     return _POINT.fullmatch(field) is not None
 
 
+def decimal_marks(rows: list[Row]) -> set[str]:
+    """The marks that some number in a table has where there is none for thousands, as in 0.25 or 12,5.
+
+    >>> decimal_marks([Row(1, 2, ["a", "0.25", "1,234"])])
+    {'.'}
+    """
+    fields = {field for row in rows for field in row.fields if not _ONE_GROUP.fullmatch(field)}
+    shapes = ((",", _COMMA), (".", _POINT))
+    return {mark for mark, shape in shapes if any(mark in field and shape.fullmatch(field) for field in fields)}
+
+
 def numbers(
-    path: str | PathLike[str], name: str, found: list[tuple[Row, str]], delimiter: str, alone: bool
+    path: str | PathLike[str],
+    name: str,
+    found: list[tuple[Row, str]],
+    delimiter: str,
+    alone: bool,
+    decimal: set[str],
 ) -> np.ndarray:
     """The fields of a column as numbers, all with the same decimal mark; `alone` says that the table has no other column,
-    so that its delimiter is unknown.
+    so that its delimiter is unknown, `decimal` are its `decimal_marks`.
 
     Raises `TableError` for what is no finite number, for two decimal marks, and for a mark that may be decimal as well as
-    for thousands: where all that have it have three digits after it, unless there are commas between the columns, or
-    only one column in which every number has a point.
+    for thousands: where all that have it have three digits after it and no number of any column shows what it is for,
+    unless there are commas between the columns, or only one column in which every number has a point.
     """
     values = []
     marked: dict[str, list[tuple[Row, str]]] = {",": [], ".": []}
@@ -60,7 +76,12 @@ def numbers(
             raise table_error(path, f"{_where(name, field, row)}, not a finite number")
     with_mark = marked[","] or marked["."]
     undecided = len(with_mark) < len(found) if alone else delimiter != ","
-    if with_mark and undecided and all(_ONE_GROUP.fullmatch(field) for _, field in with_mark):
+    if (
+        with_mark
+        and undecided
+        and not decimal & {"," if marked[","] else "."}
+        and all(_ONE_GROUP.fullmatch(field) for _, field in with_mark)
+    ):
         row, field = with_mark[0]
         digits = re.sub("[.,]", "", field)
         what = f"{_where(name, field, row)}: that may be {float(field.replace(',', '.')):g} or {digits}"

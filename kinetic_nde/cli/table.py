@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .numerals import is_missing, is_number, numbers
+from .numerals import decimal_marks, is_missing, is_number, numbers
 from .records import TableError as TableError, display_name as display_name, read_records, table_error
 
 _LISTED = 20  # column names that an error message lists
@@ -51,7 +51,8 @@ def read_columns(path: str | PathLike[str], names: Sequence[str], drop_missing: 
     missing values.
 
     With a semicolon or a tab the decimal mark is a point or a comma, one of the two in a whole column. There is no mark for
-    thousands: `1.234,5` and `1 234` are errors, and so is a column whose marks may be either, as in `812` and `1.020`.
+    thousands: `1.234,5` and `1 234` are errors, and so is a column whose marks may be either, as in `812` and `1.020`,
+    where no other column shows by a `0.25` what the mark is for.
 
     A value is missing if it is blank, a dash or two, `?`, NA, N/A, n.a., NaN, NaT, null, None, `<NA>`, or an error of a
     spreadsheet as `#VALUE!`. Rows that miss one of the columns asked for are an error; with `drop_missing` they are left
@@ -90,10 +91,10 @@ def read_columns(path: str | PathLike[str], names: Sequence[str], drop_missing: 
         what = "every row misses a value, none are left" if rows else "has no rows below the header"
         raise table_error(path, what)
     places = np.array([row.number for row in kept])
-    columns = []
+    columns, decimal = [], decimal_marks(rows)
     for index in wanted:
         fields = [(row, row.fields[index]) for row in kept]
-        values = numbers(path, header[index], fields, delimiter, alone=len(header) == 1)
+        values = numbers(path, header[index], fields, delimiter, len(header) == 1, decimal)
         columns.append(Column(header[index], values, places, len(rows) - len(kept)))
     return tuple(columns)
 

@@ -40,6 +40,7 @@ def refusal(tmp_path, text, name="x"):
         ("name;x\na;640\nb;3.080\n", "3.08 or 3080"),
         ("name;x\na;3,080\nb;12,500\n", "3.08 or 3080"),
         ("x\n640\n3.080\n", "3.08 or 3080"),
+        ("x;z\n3,080;0.25\n640;7\n", "3.08 or 3080"),  # the other mark says nothing of this one
     ],
 )
 def test_a_mark_that_may_be_for_thousands_is_refused(tmp_path, text, answers):
@@ -55,6 +56,8 @@ def test_a_mark_that_may_be_for_thousands_is_refused(tmp_path, text, answers):
         ("name;x\na;1234.125\nb;3.080\n", [1234.125, 3.08]),  # nor have four digits before their mark
         ("name;x\na;3.080e2\nb;2.500\n", [308, 2.5]),
         ("name,x\na,640\nb,3.080\n", [640, 3.08]),  # where commas divide, a point is decimal
+        ("x\tz\n3.080\t0.25\n640\t1\n", [3.08, 640]),  # another column shows what the mark is for
+        ("x;z\n3,080;text\n640;12,5\n", [3.08, 640]),
         ("x\n1.021\n1.330\n", [1.021, 1.33]),  # and where there is nothing but numbers with one
     ],
 )
