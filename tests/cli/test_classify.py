@@ -218,7 +218,7 @@ def test_earlier_results_are_replaced(table, tmp_path):
     out.mkdir()
     (out / "classes.csv").write_text("old")
     (out / "notes.txt").write_text("mine")
-    (out / "report.json").write_text("of a run that retrained")
+    (out / "report.json").write_text('{"retrained": true, "written": ["training.png", "notes.txt", "report.json"]}')
     (out / "training.png").write_text("old")
     assert run(table(EIGHT), "--column", "x", out=out).code == 0
     assert (out / "notes.txt").read_text() == "mine" and (out / "classes.csv").read_text() != "old"
