@@ -20,7 +20,7 @@ from .bounded import Bounded, StayingAtWalls
 from .events import IntervalClock, interval_clock, split_at_events
 from .method import AbstractMethod, Integrated, Options, Times, check_velocity, no_rate, save_times, with_field
 from .result import Result, from_diffrax
-from .stepwise import InOneInterval
+from .stepwise import InOneInterval, as_adjoint_needs
 from .tolerances import UpToWholeNumbers, as_optional_tolerance, as_solver, controller
 
 _RTOL, _ATOL = 1e-8, 1e-10
@@ -205,7 +205,8 @@ class Trajectories(eqx.Module):
             frozen = with_field(law, fields.frozen(law.field, begin + 0.5 * length))
             return length * self.rate(frozen, begin + share * length, y)
 
-        solver = Bounded(self.solver, StayingAtWalls(*self.walls)) if self.walls else self.solver
+        solver = as_adjoint_needs(self.solver, adjoint)
+        solver = Bounded(solver, StayingAtWalls(*self.walls)) if self.walls else solver
         zero = jnp.zeros_like(clock.end)
         solution = diffrax.diffeqsolve(
             diffrax.ODETerm(rate),

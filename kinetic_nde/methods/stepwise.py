@@ -8,6 +8,14 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 
+def as_adjoint_needs(solver: Any, adjoint: diffrax.AbstractAdjoint) -> Any:
+    """The solver with stages in a loop that has derivatives forwards if `adjoint` takes these. diffrax sees to it itself, but
+    not within two solvers that are wrapped around one another."""
+    if not isinstance(adjoint, diffrax.ForwardMode) or solver.scan_kind is not None:
+        return solver
+    return eqx.tree_at(lambda each: each.scan_kind, solver, "lax", is_leaf=lambda leaf: leaf is None)
+
+
 class AbstractStepwise(diffrax.AbstractWrappedSolver):
     """A solver whose vector field is another one in each step; `step` is left to be written."""
 
