@@ -1,7 +1,5 @@
 """Networks of many layers, whose times may be a rounding apart, against the composition of their exact flow maps."""
 
-import functools
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -127,7 +125,7 @@ class Piecewise(eqx.Module):
         return self.speeds[jnp.searchsorted(self.breakpoints, t, side="right")] * jnp.ones_like(x)
 
 
-@functools.partial(jax.jit, static_argnames="method")
+@eqx.filter_jit
 def moved(breakpoints, speeds, start, method):
     return kn.solve(kn.MeanField(Piecewise(breakpoints, speeds)), start, t1=2.0, method=method).final.mean
 
@@ -140,7 +138,8 @@ def test_breakpoints_may_be_traced(method):
     start = kn.Ensemble(START) if ensemble else kn.Density.gaussian(0.0, 0.5, kn.Grid(-6.0, 6.0, 60))
     for breakpoints, mean in (([0.5, 1.0], 0.5 - 1.0 + 2.0), ([1.5, 3.0], 1.5 - 1.0), ([1.0, 1.0 + 1e-16], 1.0 + 2.0)):
         found = moved(jnp.array(breakpoints), jnp.array([1.0, -2.0, 2.0]), start, method)
-        np.testing.assert_allclose(found, mean, atol=1e-9)
+        # What the scheme does on 60 cells; another layer would be off by a half.
+        np.testing.assert_allclose(found, mean, atol=1e-9 if ensemble else 1e-3)
 
 
 def test_in_float32_layers_do_no_harm():
