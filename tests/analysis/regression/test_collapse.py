@@ -55,7 +55,7 @@ def test_another_target_attracts_instead(robust):
     target = np.array([9.0, -15.0])  # far beyond the ensemble
     found = kn.regress(x, y, robust=robust, target=target)
     np.testing.assert_array_equal(found.line, kn.regress(x, y, robust=robust).line)
-    initial = found.density(cells=31)
+    initial = found.density(cells=41)
     solution = kn.solve(found.equation, initial, t1=30.0)
     np.testing.assert_allclose(solution.final.mean, target, rtol=1e-6)
     assert abs(float(solution.stats["mass_lost"])) < 1e-9
