@@ -17,7 +17,7 @@ from ..network import field as fields
 from . import progress
 from .finite_volume.boundary import extend
 from .finite_volume.scheme import check_density, package
-from .method import AbstractMethod, Integrated, Options, Times, check_line, check_velocity, with_field
+from .method import AbstractHeldMethod, Integrated, Options, Times, check_line, check_velocity, with_field
 from .rates import Rates, rates, step_implicitly
 from .tolerances import as_tolerance
 
@@ -25,7 +25,7 @@ from .tolerances import as_tolerance
 _FIRST_STEPS, _LONGER, _SHORTER = 1000, 5.0, 0.2
 
 
-class ChangCooper(AbstractMethod):
+class ChangCooper(AbstractHeldMethod):
     """The implicit scheme of Chang and Cooper (doi:10.1016/0021-9991(70)90001-X) for Eq. (21) of Herty, Trimborn, Visconti
     (2021): exponentially fitted fluxes between cell averages and the backward Euler method.
 
@@ -67,10 +67,6 @@ class ChangCooper(AbstractMethod):
     def check(self, equation: AbstractBalanceLaw, initial: Density, times: Times) -> None:
         check_line(self, initial)
         check_density(equation, initial)
-
-    @property
-    def follows_times(self) -> bool:
-        return False
 
     def rate_of_change(self, equation: AbstractBalanceLaw, distribution: Density, t: Float[Array, ""]) -> Array:
         exchange, state = rates(equation, distribution.grid, t), extend(distribution.values)

@@ -52,13 +52,6 @@ class Characteristics(AbstractMethod):
         check_line(self, initial)
         check_density(equation, initial)
 
-    @property
-    def follows_times(self) -> bool:
-        return True
-
-    def rate_of_change(self, equation: AbstractBalanceLaw, distribution: Density, t: Float[Array, ""]) -> Array:
-        raise NotImplementedError("trajectories themselves depend on the times")
-
     def integrate(self, equation: AbstractBalanceLaw, initial: Density, times: Times, options: Options) -> Integrated:
         check_velocity(equation.field, initial.values[0])
 

@@ -16,13 +16,13 @@ from ..equations.diffusion import check_shape
 from .binary_collisions import EVENTS, NANBU_BABOVSKY, pairing_odds
 from .blocks import Block, as_threefry, in_blocks, together
 from .linear_collisions import NANBU, POISSON_CLOCKS
-from .method import AbstractMethod, Integrated, Options, Times, check_velocity, no_rate
+from .method import AbstractHeldMethod, Integrated, Options, Times, check_velocity, no_rate
 from .particles import check_ensemble
 from .result import Result, first_failure
 from .rounds import Followed, follow
 
 
-class Collisions(AbstractMethod):
+class Collisions(AbstractHeldMethod):
     """Particles that collide at random times, for an `Ensemble`.
 
     For a `Boltzmann`: each particle has a Poisson clock of its own, so that there is no error in time: averages are off
@@ -76,10 +76,6 @@ class Collisions(AbstractMethod):
             )
         elif initial.samples.shape[0] < 2:
             raise ValueError("binary interactions need two particles at least, got one")
-
-    @property
-    def follows_times(self) -> bool:
-        return False
 
     def rate_of_change(
         self, equation: Boltzmann | BinaryBoltzmann, distribution: Ensemble, t: Float[Array, ""]

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool
 
 from .._values import as_count, require
 from ..distributions.ensemble import Ensemble
@@ -62,13 +62,6 @@ class Layers(AbstractMethod):
             f"t0={times.t0} to t1={times.t1} has its middle: take more steps, kn.Layers({len(table.times)}) if the layers "
             "are of equal length"
         )
-
-    @property
-    def follows_times(self) -> bool:
-        return True
-
-    def rate_of_change(self, equation: AbstractBalanceLaw, distribution: Ensemble, t: Float[Array, ""]) -> Array:
-        raise NotImplementedError("the steps themselves depend on the times")
 
     def integrate(self, equation: AbstractBalanceLaw, initial: Ensemble, times: Times, options: Options) -> Integrated:
         if options.max_steps is not None and options.max_steps < self.count:

@@ -56,19 +56,19 @@ class AbstractMethod(eqx.Module):
     def check(self, equation: Any, initial: Any, times: Times) -> None:
         """Raises `TypeError` or `ValueError` for what does not fit together, as far as shapes and known values tell."""
 
-    @property
     @abc.abstractmethod
-    def follows_times(self) -> bool:
-        """Whether autodiff of `integrate` gives derivatives by the times; if not they are rates of change."""
+    def integrate(self, equation: Any, initial: Any, times: Times, options: Options) -> Integrated:
+        """The solve itself: traced, for one problem, written so that `vmap` works over it."""
+
+
+class AbstractHeldMethod(AbstractMethod):
+    """A method for whose `integrate` the times are constants: derivatives by them are rates of change. Autodiff of any other
+    method gives them by itself."""
 
     @abc.abstractmethod
     def rate_of_change(self, equation: Any, distribution: Any, t: Float[Array, ""]) -> Array:
         """d/dt of the averages or samples by the equation, as the method has it, for a field without events; `TypeError` if
         there is none."""
-
-    @abc.abstractmethod
-    def integrate(self, equation: Any, initial: Any, times: Times, options: Options) -> Integrated:
-        """The solve itself: traced, for one problem, written so that `vmap` works over it."""
 
 
 def no_rate(method: AbstractMethod) -> TypeError:

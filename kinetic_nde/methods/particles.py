@@ -18,7 +18,7 @@ from ..network import field as fields
 from . import brownian, euler_maruyama, stochastic
 from .bounded import Bounded, StayingAtWalls
 from .events import IntervalClock, interval_clock, split_at_events
-from .method import AbstractMethod, Integrated, Options, Times, check_velocity, no_rate, save_times, with_field
+from .method import AbstractHeldMethod, Integrated, Options, Times, check_velocity, no_rate, save_times, with_field
 from .result import Result, from_diffrax
 from .stepwise import InOneInterval, as_adjoint_needs
 from .tolerances import UpToWholeNumbers, as_optional_tolerance, as_solver, controller
@@ -30,7 +30,7 @@ _FIRST_STEPS = 64
 _FAR = 10
 
 
-class Particles(AbstractMethod):
+class Particles(AbstractHeldMethod):
     """Each sample of an ensemble by itself.
 
     For a `MeanField`: the neural ODE dx/dt = v(t, x), Eq. (2) of Herty, Trimborn, Visconti (2021), by diffrax.
@@ -104,10 +104,6 @@ class Particles(AbstractMethod):
                 )
         if self.solver is not None:
             brownian.check_solver(self.solver, equation, initial.samples[0])
-
-    @property
-    def follows_times(self) -> bool:
-        return False
 
     def rate_of_change(self, equation: AbstractBalanceLaw, distribution: Ensemble, t: Float[Array, ""]) -> Array:
         if isinstance(equation, FokkerPlanck):

@@ -18,7 +18,7 @@ from ..network import field as fields
 from . import progress
 from .finite_volume.boundary import extend
 from .finite_volume.scheme import check_density, package
-from .method import AbstractMethod, Integrated, Options, Times, check_line, check_velocity, with_field
+from .method import AbstractHeldMethod, Integrated, Options, Times, check_line, check_velocity, with_field
 from .result import Result
 from .transfer import collide, transfer
 
@@ -26,7 +26,7 @@ from .transfer import collide, transfer
 _COLLISIONS_PER_STEP, _STEPS = 0.1, 32
 
 
-class PushForward(AbstractMethod):
+class PushForward(AbstractHeldMethod):
     """The linear Boltzmann equation (19) of Herty, Trimborn, Visconti (2021) in one dimension without random numbers,
 
         d_t g = rate (G(t) g - g),   G g the law of x* = x + eps v(t, x) + sqrt(eps) nu K(x) xi with x from g:
@@ -76,10 +76,6 @@ class PushForward(AbstractMethod):
     def check(self, equation: Boltzmann, initial: Density, times: Times) -> None:
         check_line(self, initial)
         check_density(equation, initial)
-
-    @property
-    def follows_times(self) -> bool:
-        return False
 
     def rate_of_change(self, equation: Boltzmann, distribution: Density, t: Float[Array, ""]) -> Array:
         grid, state = distribution.grid, extend(distribution.values)

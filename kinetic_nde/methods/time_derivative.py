@@ -10,7 +10,7 @@ from ..distributions.density import Density
 from ..distributions.ensemble import Ensemble
 from ..network import field as fields
 from .events import rounding
-from .method import AbstractMethod, Integrated, Options, Times, with_field
+from .method import AbstractHeldMethod, AbstractMethod, Integrated, Options, Times, with_field
 
 
 def integrate(
@@ -23,7 +23,7 @@ def integrate(
 
     Where the field jumps at t1 or at a save time, the rate is that before the jump, and at t0 that after it.
     """
-    if method.follows_times:
+    if not isinstance(method, AbstractHeldMethod):
         return method.integrate(equation, initial, times, options)
 
     def at(t: Array, distribution: Any, sign: float) -> Any:

@@ -16,7 +16,7 @@ from ...equations.diffusion import check_diffusion
 from ...equations.equation import AbstractEquation
 from ...equations.fokker_planck import FokkerPlanck
 from ...network import field as fields
-from ..method import AbstractMethod, Integrated, Options, Times, check_velocity
+from ..method import AbstractHeldMethod, Integrated, Options, Times, check_velocity
 from ..result import Result, first_failure
 from .boundary import extend, wind
 from .diffusion import Diffusion, diffusion, drift_share, prepared
@@ -30,7 +30,7 @@ from .transpose import transposed
 _LEAST_CELLS = 4
 
 
-class FiniteVolume(AbstractMethod):
+class FiniteVolume(AbstractHeldMethod):
     """The method of lines on cell averages: third-order reconstruction, local Lax-Friedrichs flux, SSPRK3 in time, and for
     `FokkerPlanck` diffusion of fourth order.
 
@@ -76,10 +76,6 @@ class FiniteVolume(AbstractMethod):
         if isinstance(equation, FokkerPlanck) and min(initial.grid.shape) < _LEAST_CELLS:
             along = " along each axis" if initial.grid.dimension > 1 else ""
             raise ValueError(f"diffusion needs at least {_LEAST_CELLS} cells{along}, the grid has {initial.grid.cells}")
-
-    @property
-    def follows_times(self) -> bool:
-        return False
 
     def rate_of_change(self, equation: AbstractBalanceLaw, distribution: Density, t: Float[Array, ""]) -> Array:
         return rate_of_change(self, equation, distribution, t)
